@@ -1,0 +1,93 @@
+"""Keys, versions, events and verdicts as JSON. Fields are added, never renamed; an absent value is null."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from keytui.model import Event, Key, Verdict, Version
+
+    Json = Mapping[str, object]
+
+
+def utc(seconds: float | None) -> str | None:
+    """Return a time as ISO 8601 in UTC, "2026-11-24T14:02:00Z", or None."""
+    return None if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def key_json(key: Key) -> dict[str, object]:
+    """Return a key as `list --json` shows it."""
+    return {
+        "name": key.name,
+        "kind": key.kind,
+        "provider": key.provider,
+        "base_url": key.base_url or None,
+        "env": key.env or None,
+        "model": key.model or None,
+        "tags": list(key.tags),
+        "note": key.note or None,
+        "masked": key.masked,
+        "state": key.state,
+        "backend": key.backend,
+        "created_at": utc(key.created_at),
+        "rotated_at": utc(key.rotated_at),
+        "rotate_every_days": key.rotate_every_days,
+        "expires_at": utc(key.expires_at),
+        "due_at": utc(key.due_at),
+        "verdict": key.verdict,
+        "checked_at": utc(key.checked_at),
+    }
+
+
+def version_json(version: Version) -> dict[str, object]:
+    """Return a version as `show --json` shows it."""
+    return {
+        "id": version.id,
+        "state": version.state,
+        "created_at": utc(version.created_at),
+        "masked": version.masked,
+    }
+
+
+def event_json(event: Event) -> dict[str, object]:
+    """Return an event as `show --json` shows it."""
+    return {"at": utc(event.at), "type": event.type, "detail": event.detail}
+
+
+def verdict_json(name: str, verdict: Verdict | None, detail: str = "") -> dict[str, object]:
+    """Return a verdict as `test --json` shows it.
+
+    Args:
+        name: The key's name.
+        verdict: The verdict, or None when the key could not be asked about.
+        detail: The reason in that case.
+    """
+    if verdict is None:
+        nothing = dict.fromkeys(("latency_ms", "status", "code", "request_id", "models", "checked_at"))
+        return {"name": name, "verdict": None, "detail": detail, **nothing}
+    return {
+        "name": name,
+        "verdict": verdict.word,
+        "detail": verdict.detail,
+        "latency_ms": verdict.latency_ms,
+        "status": verdict.status,
+        "code": verdict.code,
+        "request_id": verdict.request_id,
+        "models": verdict.models,
+        "checked_at": utc(verdict.checked_at),
+    }
+
+
+def print_json(value: Json | Sequence[Json]) -> None:
+    """Print JSON to stdout; text stays readable, and what a terminal would obey is escaped."""
+    import json
+
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    if not text.isascii():
+        # JSON escapes C0 controls by itself, but not C1 controls, direction marks and lone surrogates.
+        text = "".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    sys.stdout.write(text + "\n")

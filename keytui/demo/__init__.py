@@ -1,0 +1,1 @@
+"""The demo: sample keys and an offline OpenAI-compatible server on loopback."""

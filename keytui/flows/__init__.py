@@ -1,0 +1,1 @@
+"""What a person does, step by step, without a screen."""

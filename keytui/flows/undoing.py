@@ -1,0 +1,54 @@
+"""Taking back the newest undoable event of the store."""
+
+from __future__ import annotations
+
+import asyncio
+
+from keytui.errors import UndoRefused, UsageError
+from keytui.flows import keys
+from keytui.flows.rotation import WORKING
+from keytui.providers import checks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from keytui.model import Event
+    from keytui.storage.keystore import Keystore
+
+
+async def undo(store: Keystore, event: Event, *, as_name: str | None = None) -> Event:
+    """Take an event back and return the event that says so.
+
+    Undoing a rotation puts the previous value back in use; that value is checked first, because a provider may have
+    ended it meanwhile.
+
+    Args:
+        event: What Keystore.undoable() named.
+        as_name: Another name for a key that is brought back, when its own was taken meanwhile.
+
+    Raises:
+        InvalidInput: The other name cannot be stored.
+        UsageError: A switch is undone, which renames nothing.
+        UndoRefused: The previous value no longer works, or could not be checked.
+        NothingToUndo: The event was undone or purged meanwhile.
+        NameTaken: The key's name was taken meanwhile.
+        StoreError: The store cannot be read.
+    """
+    if as_name is not None:
+        if event.type == "rotated":
+            raise UsageError("A new name goes with a deletion or an edit.", "Undo the rotation without one.")
+        as_name = keys.clean_name(as_name)
+    if event.type == "rotated" and event.key_id is not None:
+        await _check_previous(store, event.key_id, event.id)
+    return await asyncio.to_thread(store.undo, event.id, as_name=as_name)
+
+
+async def _check_previous(store: Keystore, key_id: int, event_id: int) -> None:
+    key = await asyncio.to_thread(store.key, key_id)
+    previous = await asyncio.to_thread(store.replaced_version, event_id)
+    if previous is None:
+        return  # the store itself says that it is no longer there
+    secret = await asyncio.to_thread(store.read, key_id, previous.id)
+    verdict = await checks.check(key, secret, timeout_s=store.settings.check_seconds)
+    if verdict.word not in WORKING:
+        sentence = f"The previous value of “{key.name}” was not put back: {verdict.detail}"
+        raise UndoRefused(sentence, "The value in use stays as it is.")

@@ -1,0 +1,158 @@
+"""The one module that imports openai, which takes about 0.5 s: `keytui.providers.client` does it, in a thread."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import httpx2
+import openai
+
+from keytui import __version__
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator
+
+    from keytui.model import Secret
+
+MAX_ANSWER = 4_000_000
+"""The most bytes of one answer that are read. OpenRouter's list of models, the longest known, has about 1 MB."""
+
+for _name in ("openai", "httpx2", "httpcore2", "httpx", "httpcore"):
+    # Their debug lines hold addresses and headers; OPENAI_LOG=debug would switch them on.
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+class AnswerTooLong(httpx2.ReadError):
+    """The server sent more than MAX_ANSWER bytes."""
+
+
+class ProxyUnusable(Exception):
+    """A proxy variable of the environment names something that cannot be used."""
+
+
+class CertificatesUnusable(Exception):
+    """The certificates to trust cannot be read."""
+
+
+class KeyClient(openai.AsyncOpenAI):
+    """AsyncOpenAI whose headers are ours alone.
+
+    The SDK merges OPENAI_CUSTOM_HEADERS, OPENAI_ORG_ID and OPENAI_PROJECT_ID into `default_headers`; overriding the
+    property keeps all of them out without editing the environment, which belongs to the person's other programs.
+
+    Attributes:
+        answered_at: time.monotonic() of the last answer's headers.
+    """
+
+    answered_at: float = 0.0
+
+    @property
+    def default_headers(self) -> dict[str, str | openai.Omit]:
+        """Every header of a request but the content's length and the host."""
+        return {
+            "Accept": "application/json",
+            # A compressed answer could unpack to any size; the limit on what is read counts bytes on the wire.
+            "Accept-Encoding": "identity",
+            "Content-Type": "application/json",
+            "User-Agent": f"keytui/{__version__}",
+            "Authorization": f"Bearer {self.api_key}",
+        }
+
+
+class _Limited(httpx2.AsyncByteStream):
+    """Passes a body on until it is too long."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        taken = 0
+        async for chunk in self._stream:
+            taken += len(chunk)
+            if taken > MAX_ANSWER:
+                raise AnswerTooLong("answer too long")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _limit(response: httpx2.Response) -> None:
+    """Bound the body before it is read: errors are read whole by the SDK."""
+    if response.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+        raise httpx2.DecodingError("an encoding that was not asked for", request=response.request)
+    if isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _Limited(response.stream)
+
+
+@functools.cache
+def ssl_context() -> ssl.SSLContext:
+    """Return the TLS settings all clients share; building them takes about 20 ms.
+
+    Raises:
+        CertificatesUnusable: SSL_CERT_FILE or SSL_CERT_DIR names something unusable.
+    """
+    try:
+        context = httpx2.create_ssl_context()
+    except OSError:  # ssl.SSLError is one
+        raise CertificatesUnusable from None
+    if getattr(context, "keylog_filename", None):
+        # SSLKEYLOGFILE would write down what decrypts a key on the wire.
+        context.keylog_filename = None  # type: ignore[assignment] # typeshed leaves out that None switches it off
+    return context
+
+
+def build(
+    secret: Secret,
+    base_url: str,
+    *,
+    timeout_s: float,
+    proxies: bool,
+    transport: httpx2.AsyncBaseTransport | None = None,
+) -> KeyClient:
+    """Make a client for one key; nothing is sent yet.
+
+    Args:
+        secret: The key; checked by `client.unsendable` before.
+        base_url: Root of the API.
+        timeout_s: Seconds of silence on the connection until a request fails.
+        proxies: Whether HTTPS_PROXY and its kin apply.
+        transport: Stands in for the network, for warming up.
+
+    Raises:
+        CertificatesUnusable: There are no certificates to trust.
+        ProxyUnusable: `proxies` is set and a variable names something unusable.
+    """
+
+    async def answered(response: httpx2.Response) -> None:
+        client.answered_at = time.monotonic()
+        _limit(response)
+
+    try:
+        http = httpx2.AsyncClient(
+            verify=ssl_context(),
+            trust_env=proxies,
+            follow_redirects=False,
+            timeout=httpx2.Timeout(timeout_s),
+            event_hooks={"response": [answered]},
+            transport=transport,
+        )
+    except (ImportError, ValueError, httpx2.InvalidURL):  # a SOCKS proxy without its package, a malformed address
+        raise ProxyUnusable from None
+    client = KeyClient(
+        api_key=secret.reveal(),
+        # Empty, not None: None would be filled from the environment.
+        admin_api_key="",
+        organization="",
+        project="",
+        webhook_secret="",
+        base_url=base_url,
+        timeout=timeout_s,
+        max_retries=0,
+        http_client=http,
+    )
+    return client

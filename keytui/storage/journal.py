@@ -1,0 +1,52 @@
+"""Events: what happened, for the person, and what undo needs to take it back. Bounded; never a secret."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from keytui.storage.index import Transaction
+
+EVENTS_KEPT = 5_000
+"""How many events the index keeps; the oldest go first."""
+
+CHECKS_KEPT = 20
+"""How many checks of one key the index keeps."""
+
+
+def note(
+    transaction: Transaction,
+    key_id: int | None,
+    name: str,
+    kind: str,
+    detail: str,
+    *,
+    at: int,
+    undo: dict[str, Any] | None = None,
+) -> int:
+    """Write an event and return its id.
+
+    Args:
+        transaction: The write this event tells of.
+        key_id: The key, or None when it is gone.
+        name: The key's name at that time.
+        kind: One of the types of model.Event.
+        detail: One sentence for the person.
+        at: When, in seconds since the epoch.
+        undo: What undo needs; None when it cannot be taken back.
+    """
+    import json
+
+    data = "" if undo is None else json.dumps(undo)
+    undoable = int(undo is not None)
+    event = transaction.insert(
+        "events", key_id=key_id, name=name, at=at, type=kind, detail=detail, undoable=undoable, data=data
+    )
+    transaction.execute("DELETE FROM events WHERE id <= ?", (event - EVENTS_KEPT,))
+    return event
+
+
+def forget(transaction: Transaction, key_id: int) -> None:
+    """Let go of a key whose rows are about to be dropped: its events stay as history, undo no longer knows them."""
+    transaction.execute("UPDATE events SET undoable = 0, key_id = NULL, data = '' WHERE key_id = ?", (key_id,))

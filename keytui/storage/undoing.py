@@ -1,0 +1,79 @@
+"""Taking an event back: a deletion, a switch to a new key, an edit."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from keytui.errors import NameTaken, NothingToUndo, UndoRefused
+from keytui.model import KeyFields
+from keytui.storage import journal, recovery, rotations, rows, steps, writing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from keytui.model import Event
+    from keytui.storage.core import Core
+    from keytui.storage.index import Transaction
+
+
+def undo(core: Core, event_id: int, as_name: str | None) -> Event:
+    """Take one event back; see Keystore.undo."""
+    import json
+
+    with core.lock:
+        recovery.recover(core)
+        found = core.index.query(
+            "SELECT key_id, type, data FROM events WHERE id = ? AND undoable = 1 AND key_id IS NOT NULL", (event_id,)
+        )
+        if not found:
+            raise NothingToUndo("This can no longer be taken back.")
+        key_id, kind, data = found[0]
+        key = rows.key(core.index, key_id)
+        if core.index.query("SELECT 1 FROM events WHERE key_id = ? AND undoable = 1 AND id > ?", (key_id, event_id)):
+            raise UndoRefused(f"“{key.name}” was changed again after that.", "Undo the later change first.")
+        take_back = {"deleted": _restore, "rotated": _switch_back, "edited": _old_fields}[kind]
+        name = as_name or key.name
+        try:
+            with core.index.write() as transaction:
+                name, sentence = take_back(transaction, core, key_id, json.loads(data), as_name or "")
+                transaction.execute("UPDATE events SET undoable = 0, data = '' WHERE id = ?", (event_id,))
+                word = "restored" if kind == "deleted" else "undone"
+                note = journal.note(transaction, key_id, name, word, sentence, at=core.now())
+        except sqlite3.IntegrityError:
+            raise NameTaken(name) from None
+        steps.reached("undo.done")
+        return next(event for event in rows.events(core.index, key_id, 1) if event.id == note)
+
+
+def _restore(transaction: Transaction, core: Core, key_id: int, data: dict[str, Any], as_name: str) -> tuple[str, str]:
+    del core
+    name = as_name or transaction.execute("SELECT name FROM keys WHERE id = ?", (key_id,))[0][0]
+    transaction.execute(
+        "UPDATE keys SET deleted_at = NULL, purge_at = NULL, name = ?, sort_name = ? WHERE id = ?",
+        (name, name.casefold(), key_id),
+    )
+    transaction.execute("UPDATE versions SET state = 'current', purge_at = NULL WHERE id = ?", (data["version"],))
+    return name, "Restored from the trash."
+
+
+def _switch_back(
+    transaction: Transaction, core: Core, key_id: int, data: dict[str, Any], as_name: str
+) -> tuple[str, str]:
+    del as_name
+    name, shown = transaction.execute("SELECT name, version_id FROM keys WHERE id = ?", (key_id,))[0]
+    kept = transaction.execute("SELECT 1 FROM versions WHERE id = ? AND state = 'previous'", (data["old"],))
+    if shown != data["new"] or not kept:
+        raise UndoRefused(f"The previous key of “{name}” is no longer there.")
+    rotations.point(transaction, core, key_id, data["old"], expires_at=data["expires_at"])
+    return name, "The key from before the rotation is current again."
+
+
+def _old_fields(
+    transaction: Transaction, core: Core, key_id: int, data: dict[str, Any], as_name: str
+) -> tuple[str, str]:
+    del core
+    fields = KeyFields(**data["fields"] | {"tags": tuple(data["fields"]["tags"])})
+    fields = fields._replace(name=as_name or fields.name)
+    writing.write_fields(transaction, key_id, fields)
+    return fields.name, "The edit was taken back."

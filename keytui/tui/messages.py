@@ -1,0 +1,137 @@
+"""What workers and panes tell the main screen. Ids travel, secrets do not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from keytui.model import Key, Verdict
+    from keytui.providers.prompts import Summary
+    from keytui.tui.facts import Facts
+    from keytui.tui.listing import Group, Snapshot
+
+
+class Loaded(Message):
+    """The index was read."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        super().__init__()
+
+
+class FactsRead(Message):
+    """Versions and events of a key were read."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        super().__init__()
+
+
+class LoadFailed(Message):
+    """The index could not be read."""
+
+    def __init__(self, sentence: str, hint: str) -> None:
+        self.sentence = sentence
+        self.hint = hint
+        super().__init__()
+
+
+class Told(Message):
+    """Something happened that the person should know.
+
+    Attributes:
+        select: Key the cursor goes to after reading the index again, or None.
+    """
+
+    def __init__(self, sentence: str, *, select: int | None = None) -> None:
+        self.sentence = sentence
+        self.select = select
+        super().__init__()
+
+
+class CheckStarted(Message):
+    """These keys are about to be checked."""
+
+    def __init__(self, key_ids: tuple[int, ...]) -> None:
+        self.key_ids = key_ids
+        super().__init__()
+
+
+class Checked(Message):
+    """One check ended; without a verdict when it could not be made."""
+
+    def __init__(self, key_id: int, verdict: Verdict | None) -> None:
+        self.key_id = key_id
+        self.verdict = verdict
+        super().__init__()
+
+
+class ChecksEnded(Message):
+    """The whole run of checks is over, or was stopped."""
+
+    def __init__(self, key_ids: tuple[int, ...]) -> None:
+        self.key_ids = key_ids
+        super().__init__()
+
+
+class Copied(Message):
+    """A secret reached a clipboard.
+
+    Attributes:
+        sentence: What is certain about it.
+        clears_at: Epoch seconds when it is cleared, or None.
+    """
+
+    def __init__(self, name: str, sentence: str, clears_at: float | None) -> None:
+        self.name = name
+        self.sentence = sentence
+        self.clears_at = clears_at
+        super().__init__()
+
+
+class PromptStarted(Message):
+    """A test prompt is on its way."""
+
+    def __init__(self, key_id: int) -> None:
+        self.key_id = key_id
+        super().__init__()
+
+
+class PromptText(Message):
+    """A piece of the answer."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__()
+
+
+class PromptEnded(Message):
+    """The answer is over: with numbers, or with the sentence that says why there are none."""
+
+    def __init__(self, summary: Summary | None, sentence: str = "", hint: str = "") -> None:
+        self.summary = summary
+        self.sentence = sentence
+        self.hint = hint
+        super().__init__()
+
+
+class KeyPointed(Message):
+    """The cursor of the list stands on another key, or on none."""
+
+    def __init__(self, key: Key | None) -> None:
+        self.key = key
+        super().__init__()
+
+
+class GroupChosen(Message):
+    """The cursor of the groups stands on another group."""
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        super().__init__()
+
+
+class RowOpened(Message):
+    """Enter was pressed, or a row was clicked twice."""

@@ -1,0 +1,45 @@
+"""The registry's actions in the command palette, with the reason where one does nothing now."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.command import DiscoveryHit, Hit, Provider
+from textual.content import Content
+
+from keytui.tui import actions
+from keytui.tui.screens.main import MainScreen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from textual.command import Hits
+
+
+class ActionProvider(Provider):
+    """Offers what the main screen can do."""
+
+    def _offers(self) -> Iterator[tuple[str, str, partial[None]]]:
+        screen = self.screen
+        if not isinstance(screen, MainScreen):
+            return
+        context = screen.context()
+        for action in actions.ACTIONS:
+            if action.where == "main":
+                help_text = actions.problem(action, context) or action.help
+                label = f"{action.label}  {actions.key_name(action.keys[0])}"
+                yield label, help_text, partial(screen.action_run, action.id)
+
+    async def discover(self) -> Hits:
+        """Offer everything before something is typed."""
+        for label, help_text, run in self._offers():
+            yield DiscoveryHit(Content(label), run, text=label, help=help_text)
+
+    async def search(self, query: str) -> Hits:
+        """Offer what matches."""
+        matcher = self.matcher(query)
+        for label, help_text, run in self._offers():
+            score = matcher.match(label)
+            if score > 0:
+                yield Hit(score, matcher.highlight(label), run, text=label, help=help_text)

@@ -1,0 +1,1 @@
+"""Widgets: each owns its state and talks by messages."""

@@ -1,0 +1,171 @@
+"""How a key's state is said on screen: signs, words, ages and dates. No colors here, only tones.
+
+A tone is a word that a widget turns into a color of the theme: "ok", "bad", "warn", "dim", "busy" or "" for plain.
+Health is always a sign and a word, so that it is never said by color alone.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+
+from keytui.model import DAY, DUE_SOON
+
+if TYPE_CHECKING:
+    from keytui.model import Key
+
+HOUR = 3600
+MINUTE = 60
+
+
+class Health(NamedTuple):
+    """What the list says about a key.
+
+    Attributes:
+        sign: One cell wide, or "".
+        word: The whole statement, for Details.
+        tone: See the module.
+        shorter: The same for narrower columns, the longest first.
+    """
+
+    sign: str
+    word: str
+    tone: str
+    shorter: tuple[str, ...] = ()
+
+    def fitting(self, width: int) -> str:
+        """Return sign and word, in the longest form that fits, else the shortest."""
+        forms = [f"{self.sign} {word}".lstrip() for word in (self.word, *self.shorter)]
+        return next((form for form in forms if cell_len(form) <= width), forms[-1])
+
+
+_VERDICTS: dict[str, Health] = {
+    "valid": Health("✓", "valid", "ok"),
+    "invalid": Health("✗", "invalid", "bad"),
+    "restricted": Health("◐", "restricted", "warn"),
+    "no_quota": Health("$", "no quota", "bad"),
+    "rate_limited": Health("◷", "rate limited", "warn"),
+    "unreachable": Health("⚠", "unreachable", "warn"),
+    "unknown": Health("?", "unknown", "warn"),
+}
+_UNCHECKED = Health("·", "not checked", "dim")
+_MISSING = Health("✗", "secret missing", "bad")
+_ROTATING = Health("↻", "rotating", "busy")
+_INTERRUPTED = Health("⚠", "interrupted, unlock to finish", "warn", ("interrupted",))
+CHECKING = Health("…", "checking", "busy")
+"""What a row says while its check runs."""
+
+SEVERITY = ("bad", "warn", "busy", "dim", "ok")
+"""Tones, the most urgent first; the order of a list sorted by health."""
+
+
+def health(key: Key) -> Health:
+    """Return what to say about a key: what the store says goes before what the last check said."""
+    if key.state == "trash":
+        if key.purge_at is None:
+            return Health("", "deleted", "dim")
+        until = time.strftime("%a %H:%M", time.localtime(key.purge_at))
+        if key.deleted_at is None or key.purge_at - key.deleted_at > 6 * DAY:
+            until = date(key.purge_at)
+        kept = f"deleted, kept until {moment(key.purge_at)}"
+        return Health("", kept, "dim", (f"kept until {until}", f"until {until}"))
+    if key.state == "missing":
+        return _MISSING
+    if key.state == "interrupted":
+        return _INTERRUPTED
+    if key.state == "rotating":
+        return _ROTATING
+    return _VERDICTS[key.verdict] if key.verdict is not None else _UNCHECKED
+
+
+def age(since: int, now: int) -> str:
+    """Return an age for a column: "today" or whole days, as "84d"."""
+    days = max(0, now - since) // DAY
+    return "today" if days == 0 else f"{days}d"
+
+
+def due(key: Key, now: int) -> tuple[str, str]:
+    """Return when a key is due, for a column, and the tone of it."""
+    at = key.due_at
+    if at is None or key.state == "trash":
+        return "–", "dim"
+    if key.expires_at is not None and key.expires_at < now:
+        return "expired", "bad"
+    if at < now:
+        return "overdue", "bad"
+    left = at - now
+    text = "today" if left < DAY else f"in {-(-left // DAY)}d"  # rounded up: age and days left add to the interval
+    return text, "warn" if left <= DUE_SOON else ""
+
+
+STATES = frozenset(
+    word
+    for found in (*_VERDICTS.values(), _UNCHECKED, _MISSING, _ROTATING, _INTERRUPTED)
+    for word in found.word.split()
+) | {"deleted", "due", "overdue", "expired"}
+"""Every word of `states`, but for those of a date."""
+
+
+def states(key: Key, now: int) -> list[str]:
+    """Return the words a filter finds a key by that are no text of its own: its health, and whether it is due."""
+    found = health(key).word.split()
+    if key.state != "trash" and key.due(now):
+        found += ["due", due(key, now)[0]]
+    return found
+
+
+def ago(at: int, now: int) -> str:
+    """Return how long ago something was, in words."""
+    seconds = max(0, now - at)
+    if seconds < MINUTE:
+        return "just now"
+    if seconds < HOUR:
+        return f"{seconds // MINUTE} min ago"
+    if seconds < DAY:
+        return f"{seconds // HOUR} h ago"
+    days = seconds // DAY
+    return "yesterday" if days == 1 else f"{days} days ago"
+
+
+def date(at: int) -> str:
+    """Return a local date, as "2026-08-31"."""
+    return time.strftime("%Y-%m-%d", time.localtime(at))
+
+
+def moment(at: int) -> str:
+    """Return a local date and time, as "2026-08-31 14:02"."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+
+
+def plain(text: str) -> str:
+    """Return text that moves no cursor and changes no color: what cannot be printed becomes "�"."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else "�" for char in text)
+
+
+def plain_lines(text: str) -> str:
+    """Return text of several lines that does no more to a terminal than `plain` text; tabs become spaces.
+
+    Textual passes control characters on to the terminal: an answer could hold a sequence that fills the clipboard.
+    """
+    return "\n".join(map(plain, text.replace("\r\n", "\n").expandtabs(4).split("\n")))
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """Cut or pad text to exactly `width` terminal cells; wide characters and emoji count as the terminal counts."""
+    if width <= 0:
+        return ""
+    text = plain(text)
+    cells = cell_len(text)
+    if cells > width:
+        return set_cell_size(text, width - 1) + "…"
+    padding = " " * (width - cells)
+    return padding + text if right else text + padding
+
+
+def count(number: int, noun: str) -> str:
+    """Return "1 key", "2 keys"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,63 @@
+"""Quitting waits for what matters, and for nothing for ever."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from keytui.tui.threads import Threads
+from tests.terminal import Terminal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HANGING = """
+import os, sys, threading
+import keytui.tui
+from keytui.model import Secret
+from keytui.settings import load
+from keytui.storage.backends import MemoryBackend
+from keytui.storage.keystore import Keystore
+from tests.stores import fake_key, fields
+
+class Hanging(MemoryBackend):
+    def read(self, slot):
+        if hanging:
+            os.write(1, b"hanging")
+            threading.Event().wait()
+        return super().read(slot)
+
+hanging = False
+settings = load({"KEYTUI_HOME": sys.argv[1], "KEYTUI_NO_CACHE": "1"})
+store = Keystore(settings, backends={"os": Hanging()})
+store.add(fields("work"), fake_key())
+hanging = True
+keytui.tui._PARTING_SECONDS = 0.1
+sys.exit(keytui.tui.launch(store, settings))
+"""
+
+
+def test_quitting_does_not_wait_for_a_keyring_that_hangs(tmp_path: Path) -> None:
+    with Terminal([sys.executable, "-c", HANGING, str(tmp_path)], {"PYTHONPATH": ":".join(sys.path)}) as terminal:
+        terminal.wait_for("work", "3 Details")
+        terminal.type("v")
+        terminal.wait_for_output(b"hanging")
+        terminal.type("q")
+        assert terminal.wait_for_exit() == 0
+
+
+def test_threads_are_waited_for_until_a_deadline() -> None:
+    threads, go_on = Threads(), threading.Event()
+    call = threads.submit(go_on.wait)
+    assert not threads.settle(0.01)
+    go_on.set()
+    assert threads.settle(10)
+    assert call.result() is True
+
+
+def test_what_a_call_raises_reaches_the_caller() -> None:
+    threads = Threads()
+    call = threads.submit(int, "x")
+    assert isinstance(call.exception(10), ValueError)
+    assert threads.settle(10)
