@@ -134,7 +134,7 @@ def _tmux_drops_sequences() -> bool:
             ("tmux", "show-options", "-Av", "allow-passthrough"),  # noqa: S607 - the person's own tmux
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=1,
+            timeout=clipboard_tools.TOOL_SECONDS,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
