@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -40,7 +41,12 @@ class Terminal:
         self._rest = b""
         env = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", **environ}
         self.process = pexpect.spawn(
-            command[0], list(command[1:]), env=env, dimensions=(rows, columns), timeout=PATIENCE
+            command[0],
+            list(command[1:]),
+            env=env,
+            dimensions=(rows, columns),
+            timeout=PATIENCE,
+            preexec_fn=default_signals,
         )
         self.process.delaybeforesend = None
 
@@ -130,6 +136,17 @@ class Terminal:
         else:
             self._rest = b""
         self._stream.feed(_UNDRAWN.sub(b"", data))
+
+
+def default_signals() -> None:
+    """Treat every signal as a login shell's child does, whatever started the tests: nohup, or a script's `&`.
+
+    For `preexec_fn`: an ignored signal stays ignored across exec, and Python then makes no KeyboardInterrupt of SIGINT.
+    """
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) is not signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def plain_environment(home: str | os.PathLike[str], **more: str) -> dict[str, str]:

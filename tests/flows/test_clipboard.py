@@ -134,7 +134,7 @@ def test_a_second_copy_of_the_same_key_starts_its_time_anew(tool: Tool, settings
     child = first._child
     assert child is not None
     clipboard.copy(Secret(SECRET), settings._replace(clipboard_seconds=1))
-    assert child.wait(PATIENCE) == -signal.SIGTERM
+    assert child.wait(PATIENCE) in (-signal.SIGTERM, -signal.SIGKILL)  # killed where whoever runs this ignores SIGTERM
     assert emptied(tool)
 
 
