@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.types import CSSPathType
 
-    from keytui.model import Key
+    from keytui.model import Key, Rotation
     from keytui.storage.keystore import Keystore
+    from keytui.tui.widgets.field import Tone
 
     Phase = Literal["input", "working", "waiting", "done"]
 
@@ -265,35 +266,45 @@ class RotateScreen(Dialog[bool]):
     async def _failed(self, error: KeytuiError) -> None:
         """Say what went wrong, and go on from what is stored."""
         self.query_one(Stepper).reset()
+        row = None
         with suppress(KeytuiError):  # The index cannot be read either: the first error is the one to tell.
-            self._rotation_id = await access.run(self.app, self._unfinished)
-        if self._rotation_id is not None:
-            self.query_one("#key", SecretInput).clear()
-            self.query_one(Stepper).mark("stored", "done", "Stored and read back")
-            self.query_one(Busy).stop(_told(error), "error")
-            self._enter("waiting")
-        else:
+            row = await access.run(self.app, self._unfinished)
+        field = self.query_one("#key", SecretInput)
+        if row is None or (row.state == "planned" and field.secret):  # what is not known to be stored stays here
+            self._rotation_id = None
             self._enter("input")
             self._row.say(_told(error), "error")
+            return
+        field.clear()
+        self._wait(row, _told(error), "error", "Stored and read back")
 
-    def _unfinished(self) -> int | None:
-        """Return the id of this key's rotation whose new value is stored but not switched to."""
+    def _wait(self, row: Rotation, sentence: str, tone: Tone, stored: str) -> None:
+        """Offer to go on with a rotation that was begun, or to give it up."""
+        self._rotation_id = row.id
+        if row.state != "planned":
+            self.query_one(Stepper).mark("stored", "done", stored)
+        self.query_one(Busy).stop(sentence, tone)
+        self._enter("waiting")
+
+    def _unfinished(self) -> Rotation | None:
+        """Return this key's rotation that was begun and has not switched; what recovery can end is ended before."""
+        self._store.recover()
         for row in self._store.rotations():
-            if row.key_id == self._key.id and row.kind == "pasted" and row.state in ("stored", "verified"):
-                return row.id
+            if row.key_id == self._key.id and row.kind == "pasted" and row.state in ("planned", "stored", "verified"):
+                return row
         return None
 
     @work(exclusive=True, group="rotate", description="look for an unfinished rotation")
     async def _take_up(self) -> None:
         try:
-            self._rotation_id = await access.run(self.app, self._unfinished)
+            row = await access.run(self.app, self._unfinished)
         except KeytuiError as error:
             self._row.say(_told(error), "error")
             return
-        if self._rotation_id is not None:
-            self.query_one(Stepper).mark("stored", "done", "Stored earlier")
-            self.query_one(Busy).stop("A new key was stored earlier and is not in use yet.", "warning")
-            self._enter("waiting")
+        if row is not None:
+            known = "A new key was stored earlier and is not in use yet."
+            unknown = "A rotation was interrupted. Whether its new key is stored is not known."
+            self._wait(row, unknown if row.state == "planned" else known, "warning", "Stored earlier")
 
     @work(exclusive=True, group="ask", description="ask before switching unchecked")
     async def _ask_unchecked(self) -> None:
@@ -314,7 +325,7 @@ class RotateScreen(Dialog[bool]):
             if await self.app.push_screen_wait(question):
                 self.dismiss(False)
             return
-        detail = "The new key is stored but not in use. Keep it, and r goes on from here; or delete it."
+        detail = "The new key is not in use. Keep it, and r goes on from here; or delete it."
         choices = (Choice("k", "Keep it", danger=False), Choice("y", "Delete it"))
         answer = await self.app.push_screen_wait(
             ChoiceScreen("Leave this rotation?", detail, choices, cancel_label="Back")

@@ -8,6 +8,7 @@ from keytui.demo.server import DemoServer
 from keytui.errors import StoreUnavailable
 from keytui.model import Secret
 from keytui.providers import client
+from keytui.storage.backends import MemoryBackend
 from keytui.tui.screens.confirm import ChoiceScreen, ConfirmScreen
 from keytui.tui.screens.rotate import RotateScreen
 from keytui.tui.widgets.secret_input import SecretInput
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from keytui.model import Key
     from keytui.settings import Settings
+    from keytui.storage.backends import Slot
     from keytui.storage.keystore import Keystore
 
 
@@ -170,6 +172,44 @@ async def test_a_stored_key_can_be_given_up(store: Keystore, key: Key, server: D
         await until(pilot, lambda: host.results == [False])
     assert store.rotations() == []
     assert store.read(key.id) == old
+
+
+class Torn(MemoryBackend):
+    """A store that answers once in the middle of a write, and holds something else afterwards."""
+
+    torn = False
+
+    def write(self, slot: Slot, secret: Secret) -> None:
+        if self.torn:
+            self.torn = False
+            super().write(slot, fake_key())
+            raise StoreUnavailable("The store did not answer.")
+        super().write(slot, secret)
+
+
+async def test_a_rotation_whose_new_key_cannot_be_read_can_be_given_up(settings: Settings, server: DemoServer) -> None:
+    memory, old, new = Torn(), fake_key(), fake_key()
+    store = memory_store(settings, memory=memory)
+    key = store.add(fields("work", base_url=server.url), old)
+    async with showing(RotateScreen(store, key), store) as (pilot, host):
+        memory.torn = True
+        await rotate(pilot, host, new, "The store did not answer.")
+        assert host.screen.query_one(SecretInput).secret == new  # it may be stored nowhere else
+        await pilot.press("escape")
+        await shows(pilot, ConfirmScreen)
+        await pilot.press("y")
+        await until(pilot, lambda: host.results == [False])
+    assert [row.state for row in store.rotations()] == ["planned"]
+    async with showing(RotateScreen(store, store.key(key.id)), store) as (pilot, host):
+        await until(pilot, lambda: "A rotation was interrupted." in text(host))
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "holds another secret" in text(host))
+        await pilot.press("escape")
+        await shows(pilot, ChoiceScreen)
+        await pilot.press("y")
+        await until(pilot, lambda: host.results == [False])
+    assert (store.rotations(), store.read(key.id), len(memory.secrets)) == ([], old, 1)
+    store.close()
 
 
 async def test_what_cannot_be_a_successor_is_told_beside_the_field(store: Keystore, key: Key, old: Secret) -> None:
