@@ -130,6 +130,11 @@ class Key(NamedTuple):
     purge_at: int | None
 
     @property
+    def fields(self) -> KeyFields:
+        """What a person can edit of it."""
+        return KeyFields(**{field: getattr(self, field) for field in KeyFields._fields})
+
+    @property
     def due_at(self) -> int | None:
         """When the key should be rotated: the earlier of its interval's end and its expiry, or None."""
         dates = [self.expires_at] if self.expires_at is not None else []
@@ -231,6 +236,7 @@ class Event(NamedTuple):
             "recovered".
         detail: One sentence for the person.
         undoable: Whether `undo` can still take it back.
+        readdresses: Whether taking it back changes where the key is sent.
     """
 
     id: int
@@ -240,6 +246,7 @@ class Event(NamedTuple):
     type: str
     detail: str
     undoable: bool
+    readdresses: bool = False
 
 
 class StoreStatus(NamedTuple):

@@ -79,7 +79,7 @@ class Session:
     def note(self, key: Key, verdict: Verdict, secret: Secret) -> None:
         """Remember what a check of this value said; that it cannot be remembered is told and changes nothing else."""
         try:
-            self.store.record_check(key.id, verdict, secret)
+            self.store.record_check(key.id, verdict, secret, key.base_url)
         except KeytuiError as error:
             say(f"The verdict of {key.name} was not noted: {error.sentence}")
 

@@ -175,7 +175,6 @@ def restore(store: Keystore, planned: Planned) -> Key:
 
 
 def _written(store: Keystore, key: Key, left_out: list[tuple[str, str]]) -> dict[str, object]:
-    from keytui.flows import keys
 
     values = []
     for version in reversed(store.versions(key.id)):
@@ -190,7 +189,7 @@ def _written(store: Keystore, key: Key, left_out: list[tuple[str, str]]) -> dict
             continue
         created_at = _iso(version.created_at)
         values.append({"state": version.state, "created_at": created_at, "secret": secret.reveal()})
-    fields = keys.fields_of(key)._asdict()
+    fields = key.fields._asdict()
     fields["expires_at"] = None if key.expires_at is None else _iso(key.expires_at)
     return fields | {"tags": list(key.tags), "created_at": _iso(key.created_at), "versions": values}
 

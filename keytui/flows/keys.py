@@ -160,11 +160,6 @@ def edit(store: Keystore, key_id: int, fields: KeyFields, base: KeyFields | None
     return store.edit(key_id, validate(fields), base=base)
 
 
-def fields_of(key: Key) -> KeyFields:
-    """Return the fields of a stored key, to be edited."""
-    return KeyFields(**{field: getattr(key, field) for field in KeyFields._fields})
-
-
 def _free_name(store: Keystore, base: str) -> str:
     taken = {key.name for key in store.keys()}
     number = 1

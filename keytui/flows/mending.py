@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from keytui.errors import KeytuiError
 from keytui.providers import catalog
-from keytui.storage import writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +26,7 @@ def recognize(store: Keystore, adopted: Iterable[int]) -> None:
         try:
             key, secret = store.key(key_id), store.read(key_id)
             guess = catalog.recognize(secret)
-            fields = writing.fields_of(key)._replace(kind=guess.kind)
+            fields = key.fields._replace(kind=guess.kind)
             if not key.base_url and guess.sure and guess.provider in catalog.PROVIDERS:
                 fields = fields._replace(provider=guess.provider, base_url=catalog.PROVIDERS[guess.provider].base_url)
             provider = catalog.PROVIDERS.get(fields.provider, catalog.PROVIDERS["custom"])

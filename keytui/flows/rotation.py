@@ -160,7 +160,7 @@ async def _finish(
     switched = await asyncio.to_thread(store.switch, rotation_id)
     if verdict is not None:
         with suppress(KeytuiError):  # the switch has happened, whether or not its verdict can be noted
-            await asyncio.to_thread(store.record_check, key.id, verdict, secret)
+            await asyncio.to_thread(store.record_check, key.id, verdict, secret, key.base_url)
             switched = await asyncio.to_thread(store.key, key.id)
     days = store.settings.keep_previous_days
     kept = f"is kept {days} day{'' if days == 1 else 's'}" if days else "is not kept"

@@ -225,17 +225,18 @@ class Keystore(Care):
 
         return undoing.undo(self._core, event_id, as_name)
 
-    def record_check(self, key_id: int, verdict: Verdict, secret: Secret | None = None) -> None:
+    def record_check(self, key_id: int, verdict: Verdict, secret: Secret | None = None, base_url: str = "") -> None:
         """Note the verdict of a check. KeyNotFound when the key is gone.
 
         Args:
             key_id: The key.
             verdict: What the check said.
             secret: The value that was checked; nothing is noted when the key has another one by now.
+            base_url: The address that was asked; nothing is noted when the key has another one by now.
         """
         from keytui.storage import writing
 
-        writing.record_check(self._core, key_id, verdict, secret)
+        writing.record_check(self._core, key_id, verdict, secret, base_url)
 
     def purge(self) -> int:
         """Delete trash and previous versions whose time has come, where the store can be used without asking.

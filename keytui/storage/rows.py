@@ -36,7 +36,12 @@ _KEY = f"""
     WHERE {_VISIBLE}
 """  # noqa: S608 - constants only
 _VERSION = "SELECT id, key_id, slot, state, created_at, masked, backend, purge_at FROM versions"
-_EVENT = "SELECT id, key_id, name, at, type, detail, undoable FROM events"
+# Only while undo can take it back has an edit the fields from before it; a damaged file may hold no JSON there.
+_READDRESSES = (
+    "CASE WHEN type = 'edited' AND undoable = 1 AND json_valid(data) THEN EXISTS (SELECT 1 FROM keys k"
+    " WHERE k.id = key_id AND k.base_url <> json_extract(data, '$.fields.base_url')) ELSE 0 END"
+)
+_EVENT = f"SELECT id, key_id, name, at, type, detail, undoable, {_READDRESSES} FROM events"  # noqa: S608 - constants
 _UNDOABLE = f"""
     {_EVENT} WHERE undoable = 1 AND (type = 'deleted' OR key_id IN (SELECT id FROM keys WHERE deleted_at IS NULL))
     ORDER BY id DESC LIMIT 1
@@ -235,7 +240,7 @@ def _key(index: Index, row: Row) -> Key:
 
 
 def _event(row: Row) -> Event:
-    return Event._make((*row[:6], bool(row[6])))
+    return Event._make((*row[:6], bool(row[6]), bool(row[7])))
 
 
 def _place(row: Row) -> Place:

@@ -66,11 +66,11 @@ def edit(core: Core, key_id: int, fields: KeyFields, base: KeyFields | None) -> 
         recovery.recover(core)
         old = rows.key(core.index, key_id)
         if base is not None:
-            fields = _merged(fields_of(old), base, fields)
+            fields = _merged(old.fields, base, fields)
         detail = _changes(old, fields)
         if not detail:
             return old
-        undo = {"fields": fields_of(old)._asdict()}
+        undo = {"fields": old.fields._asdict()}
         try:
             with core.index.write() as transaction:
                 write_fields(transaction, key_id, fields)
@@ -97,13 +97,6 @@ def write_fields(transaction: Transaction, key_id: int, fields: KeyFields) -> No
     """
     statement = f"UPDATE keys SET {_FIELDS}, {_VERDICT} WHERE id = :id"  # noqa: S608 - constants
     transaction.execute(statement, columns(fields) | {"id": key_id})
-
-
-def fields_of(key: Key) -> KeyFields:
-    """Return what a person could edit of a key."""
-    from keytui.model import KeyFields
-
-    return KeyFields(**{field: getattr(key, field) for field in KeyFields._fields})
 
 
 def delete(core: Core, key_id: int, *, now: bool) -> Key:
@@ -147,19 +140,21 @@ def purge(core: Core) -> int:
     return purged
 
 
-def record_check(core: Core, key_id: int, verdict: Verdict, secret: Secret | None) -> None:
+def record_check(core: Core, key_id: int, verdict: Verdict, secret: Secret | None, base_url: str) -> None:
     """Note the verdict of a check; an event only when it says something new. See Keystore.record_check."""
     checked = None if secret is None else rows.fingerprint(core.index, secret)
     with core.index.write() as transaction:
         found = transaction.execute(
-            "SELECT k.name, k.verdict, v.id, v.fingerprint FROM keys k JOIN versions v ON v.id = k.version_id"
-            " WHERE k.id = ?",
+            "SELECT k.name, k.verdict, v.id, v.fingerprint, k.base_url"
+            " FROM keys k JOIN versions v ON v.id = k.version_id WHERE k.id = ?",
             (key_id,),
         )
         if not found:
             raise KeyNotFound("This key is no longer there.")
-        name, before, version_id, current = found[0]
+        name, before, version_id, current, address = found[0]
         if checked is not None and current is not None and checked != current:
+            return
+        if base_url not in ("", address):
             return
         values = verdict._asdict()
         transaction.insert("checks", key_id=key_id, version_id=version_id, **values)
@@ -232,7 +227,7 @@ def _changes(old: Key, new: KeyFields) -> str:
         sentences.append(f"Renamed from “{old.name}” to “{new.name}”.")
     if new.base_url != old.base_url:
         sentences.append(f"Requests now go to {new.base_url} instead of {old.base_url}.")
-    before = fields_of(old)._replace(tags=tuple(sorted(set(old.tags))))
+    before = old.fields._replace(tags=tuple(sorted(set(old.tags))))
     after = new._replace(tags=tuple(sorted(set(new.tags))))
     others = [
         _LABELS[field]

@@ -95,18 +95,21 @@ class Jobs(Reading):
         from keytui.flows.checking import check_and_record
         from keytui.tui import access
 
-        verdict = None
+        verdict, kept = None, True
         try:
             key = await access.call(self, self.store.key, key_id)
             secret = await access.call(self, self.store.read, key_id)
-            verdict = await check_and_record(self.store, key, secret, timeout_s=self.settings.check_seconds)
+            checked = await check_and_record(self.store, key, secret, timeout_s=self.settings.check_seconds)
+            verdict, kept = checked.verdict, checked.unkept is None
+            if checked.unkept is not None:
+                self.say(f"The verdict is shown but was not noted: {checked.unkept.sentence}", severity="warning")
         except NotConfirmed:
             raise
         except KeytuiError as error:
             self.show_error(error)
         finally:
             slots.release()
-            self.tell(messages.Checked(key_id, verdict))
+            self.tell(messages.Checked(key_id, verdict, kept=kept))
 
     @work(description="send a test prompt", exclusive=True, group="prompt", exit_on_error=False)
     async def prompt(self, key_id: int, text: str) -> None:
@@ -223,7 +226,7 @@ class Jobs(Reading):
         """Whether a person who presses u now may not know what goes, or a key would be sent elsewhere."""
         if event.type == "deleted":
             return event.key_id != self._deleted
-        return event.type == "rotated" or selected is None or event.key_id != selected.id or _moves_address(event)
+        return event.type == "rotated" or selected is None or event.key_id != selected.id or event.readdresses
 
     @work(description="undo", group="undo", exit_on_error=False)
     async def _undo(self, selected: Key | None, *, asked: int | None) -> None:
@@ -303,11 +306,6 @@ class Jobs(Reading):
         handed = desktop and not self.is_headless and await asyncio.to_thread(hand_to_browser, address)
         told = "Handed to your browser" if handed else "Open this page in a browser"
         self.say(f"{told}: {address}", timeout=12)
-
-
-def _moves_address(event: Event) -> bool:
-    """Whether an edit changed where the key is sent, which the store says in the event's sentence."""
-    return event.type == "edited" and "Requests now go to" in event.detail
 
 
 def _undo_question(event: Event) -> ConfirmScreen:

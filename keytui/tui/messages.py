@@ -60,11 +60,16 @@ class CheckStarted(Message):
 
 
 class Checked(Message):
-    """One check ended; without a verdict when it could not be made."""
+    """One check ended; without a verdict when it could not be made.
 
-    def __init__(self, key_id: int, verdict: Verdict | None) -> None:
+    Attributes:
+        kept: Whether the index has the verdict; else this message is all that is known of it.
+    """
+
+    def __init__(self, key_id: int, verdict: Verdict | None, *, kept: bool = True) -> None:
         self.key_id = key_id
         self.verdict = verdict
+        self.kept = kept
         super().__init__()
 
 

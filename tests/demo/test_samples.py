@@ -52,7 +52,7 @@ def test_nothing_of_the_demo_is_overdue_for_deletion(demo: Demo) -> None:
 async def test_what_the_demo_says_of_its_keys_is_what_a_check_says(demo: Demo) -> None:
     for key in demo.store.keys():
         recorded = [event.detail for event in demo.store.events(key.id) if event.type == "checked"]
-        verdict = await check_and_record(demo.store, key, demo.store.read(key.id), timeout_s=10)
+        verdict, _ = await check_and_record(demo.store, key, demo.store.read(key.id), timeout_s=10)
         if key.verdict is not None:
             assert (verdict.word, [verdict.detail]) == (key.verdict, recorded)
 

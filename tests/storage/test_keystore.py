@@ -187,6 +187,19 @@ def test_an_edit_is_listed_and_can_be_taken_back(store: Keystore) -> None:
     assert store.find("openai-prod") == key
 
 
+@pytest.mark.parametrize(
+    ("changed", "moves"), [({"base_url": "https://proxy.example/v1"}, True), ({"note": "x"}, False)]
+)
+def test_an_edit_says_whether_taking_it_back_moves_the_key(
+    store: Keystore, changed: dict[str, object], moves: bool
+) -> None:
+    key = store.add(fields("Requests now go to one"), fake_key())
+    store.edit(key.id, key.fields._replace(**changed))  # type: ignore[arg-type] # each case names fields of KeyFields
+    assert newest(store).readdresses == moves
+    store.undo(newest(store).id)
+    assert [event.readdresses for event in store.events()] == [False] * 3
+
+
 def test_two_who_edit_one_key_at_once_both_have_their_effect(store: Keystore) -> None:
     seen = fields("key", tags=("one",))
     key = store.add(seen, fake_key())
@@ -353,3 +366,13 @@ def test_a_verdict_of_another_address_is_not_kept(store: Keystore) -> None:
     assert store.edit(key.id, fields("renamed")).verdict == "valid"
     moved = store.edit(key.id, fields("renamed", base_url="https://proxy.example/v1"))
     assert (moved.verdict, moved.checked_at, moved.latency_ms) == (None, None, None)
+
+
+def test_a_verdict_that_comes_after_the_address_changed_is_not_kept(store: Keystore) -> None:
+    secret = fake_key()
+    key = store.add(fields(), secret)
+    moved = store.edit(key.id, fields(base_url="https://proxy.example/v1"))
+    store.record_check(key.id, verdict("valid"), secret, key.base_url)
+    assert store.key(key.id).verdict is None
+    store.record_check(key.id, verdict("valid"), secret, moved.base_url)
+    assert store.key(key.id).verdict == "valid"

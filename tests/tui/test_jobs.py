@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from keytui.demo.server import DemoServer
-from keytui.errors import StoreLocked, StoreUnavailable
+from keytui.errors import StoreLocked, StoreRefused, StoreUnavailable
 from keytui.flows import clipboard
 from keytui.flows.clipboard import Copied
 from keytui.model import Secret
@@ -57,6 +57,30 @@ async def test_a_failed_check_leaves_no_row_checking(world: World, monkeypatch: 
         await app.until(lambda: "The keyring went away." in app.toasts)
         assert "checking" not in app.text
         assert world.store.key(key.id).verdict is None
+
+
+async def test_a_verdict_that_cannot_be_noted_is_shown_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add("broke", secret=Secret("sk-demo-" + "noquota-000000"))
+    world.add("other")
+
+    def full(*_: object) -> None:
+        raise StoreRefused("No space is left on the disk.", "Free some space.")
+
+    async with opened(world) as app:
+        monkeypatch.setattr(world.store, "record_check", full)
+        await app.press("t")
+        await app.sees("$ no quota")
+        await app.quiet()
+        assert "was not noted: No space is left on the disk." in app.toasts
+        world.store.edit(world.store.find("other").id, fields("others"))
+        await app.tick()
+        await app.sees("others")
+        assert "$ no quota" in app.text
+        monkeypatch.undo()
+        await app.press("t")
+        await app.until(lambda: world.store.find("broke").verdict == "no_quota")
 
 
 async def test_declining_to_unlock_ends_a_run_of_checks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

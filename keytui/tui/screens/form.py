@@ -95,7 +95,7 @@ class FormScreen(Dialog["int | None"]):
     def on_mount(self) -> None:
         """Fill in the fields of the key to edit."""
         if self._key is not None:
-            self._fill(keys.fields_of(self._key))
+            self._fill(self._key.fields)
 
     # --- what keytui fills in, and what the person typed
 
@@ -244,7 +244,7 @@ class FormScreen(Dialog["int | None"]):
         if fields.base_url != key.base_url:
             await self._confirm_address(key.base_url, fields.base_url)
         self.query_one(Busy).start("Saving")
-        return (await access.call(self.app, keys.edit, self._store, key.id, fields, keys.fields_of(key))).id
+        return (await access.call(self.app, keys.edit, self._store, key.id, fields, key.fields)).id
 
     def _fields(self) -> KeyFields:
         old = self._key

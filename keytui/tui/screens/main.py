@@ -14,7 +14,7 @@ from keytui.tui.widgets.key_bar import KeyBar
 if TYPE_CHECKING:
     from textual.widgets import Input
 
-    from keytui.model import Secret
+    from keytui.model import Key, Secret
 
 
 class MainScreen(Panes):
@@ -25,6 +25,7 @@ class MainScreen(Panes):
         self._version = -1
         self._clears_at: float | None = None
         self._to_check: list[int] = []
+        self._unkept: dict[int, Key] = {}
         self._minute = 0
 
     def settled(self) -> None:
@@ -96,7 +97,8 @@ class MainScreen(Panes):
         snapshot = message.snapshot
         self._version = snapshot.version
         self._counts, self._status, self._undoable = snapshot.counts, snapshot.status, snapshot.undoable
-        self.listing.fill(snapshot.keys, snapshot.trash, snapshot.haystacks)
+        keys = [self._with_unkept(key) for key in snapshot.keys] if self._unkept else snapshot.keys
+        self.listing.fill(keys, snapshot.trash, snapshot.haystacks)
         select = self.keytui.wanted
         if select is not None and select not in snapshot.haystacks:
             select = None
@@ -141,10 +143,21 @@ class MainScreen(Panes):
             self.keys.refresh()
             return
         fresh = key._replace(verdict=verdict.word, checked_at=verdict.checked_at, latency_ms=verdict.latency_ms)
+        self._unkept.pop(fresh.id, None)
+        if not message.kept:
+            self._unkept[fresh.id] = fresh
         self.listing.replace(fresh)
         self.show_listing()
         if self.key is not None and self.key.id == fresh.id:
             self.point(fresh)
+
+    def _with_unkept(self, key: Key) -> Key:
+        """Return the key with the verdict that could not be noted, while that is of this very key and the newest."""
+        fresh = self._unkept.get(key.id)
+        if fresh is None or (key.checked_at or 0) >= (fresh.checked_at or 0):
+            return key
+        told = key._replace(verdict=fresh.verdict, checked_at=fresh.checked_at, latency_ms=fresh.latency_ms)
+        return fresh if told == fresh else key
 
     @on(messages.ChecksEnded)
     def _checks_ended(self, message: messages.ChecksEnded) -> None:
