@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     VersionState = Literal["pending", "current", "previous", "trash"]
     VerdictWord = Literal["valid", "invalid", "restricted", "no_quota", "rate_limited", "unreachable", "unknown"]
     RotationState = Literal["planned", "issued", "stored", "verified", "switched", "retiring", "done", "abandoned"]
+    RotationKind = Literal["pasted", "issued", "revoked"]
     BackendName = Literal["os", "vault"]
 
 
@@ -173,6 +174,8 @@ class Version(NamedTuple):
 
     Attributes:
         purge_at: When a previous or trashed version is deleted, or None.
+        remote_id: The provider's id of this key, or "" when not known; project and account go with it.
+        expires_at: When the provider ends this key, or None when not known.
     """
 
     id: int
@@ -183,6 +186,31 @@ class Version(NamedTuple):
     masked: str
     backend: BackendName
     purge_at: int | None
+    remote_id: str = ""
+    remote_project: str = ""
+    remote_account: str = ""
+    expires_at: int | None = None
+
+    @property
+    def remote(self) -> RemoteKey:
+        """Where the provider has this very key."""
+        return RemoteKey(self.remote_id, self.remote_project, self.remote_account, self.expires_at)
+
+
+class RemoteKey(NamedTuple):
+    """What is known of a value at its provider; nothing in it is secret.
+
+    Attributes:
+        id: The provider's id of the key, or "" when not known.
+        project: Id of its project there, or "".
+        account: Id of the service account that owns it, or "".
+        expires_at: When the provider ends it, or None when not known.
+    """
+
+    id: str = ""
+    project: str = ""
+    account: str = ""
+    expires_at: int | None = None
 
 
 class Verdict(NamedTuple):
@@ -213,27 +241,51 @@ class Rotation(NamedTuple):
     """A rotation's journal row.
 
     Attributes:
-        kind: "pasted", or "issued" by the provider.
-        new_version: Version id of the successor.
+        kind: "pasted", "issued" by the provider, or "revoked": the key is ended at the provider and then deleted.
+        new_version: Version id of the successor, once there is one.
         old_version: Version id that was current when it began.
+        uid: Random part of the new remote key's name; journaled before the provider is asked for a key.
+        remote_name: That name; found at the provider again when an answer was lost.
+        tried: Names of earlier tries whose fate was not known, which are looked for once more at the end.
+        admin_key_id: The admin key that does it, or None.
+        project: Where the new key is made: project, service account ("" makes one), and the name of that account.
+        remote_id: The new remote key, once it is known.
+        expires_in_s: Life of the new key in seconds where the provider demands an end, or None.
+        grace_s: How long the old key goes on working after the switch, in seconds.
+        retire_at: When the retiring version is revoked, or None.
+        retiring_version: The version to be revoked: after a switch the old one, after its undo the new one.
+        note: Sentence of the last failure, or "".
     """
 
     id: int
     key_id: int
-    kind: Literal["pasted", "issued"]
+    kind: RotationKind
     state: RotationState
     new_version: int | None
     old_version: int
     started_at: int
     updated_at: int
+    uid: str = ""
+    remote_name: str = ""
+    tried: tuple[str, ...] = ()
+    admin_key_id: int | None = None
+    project: str = ""
+    account: str = ""
+    account_name: str = ""
+    remote_id: str = ""
+    expires_in_s: int | None = None
+    grace_s: int = 0
+    retire_at: int | None = None
+    retiring_version: int | None = None
+    note: str = ""
 
 
 class Event(NamedTuple):
     """Something that happened to a key; never holds a secret.
 
     Attributes:
-        type: "added", "edited", "deleted", "restored", "rotated", "checked", "undone", "moved", "purged" or
-            "recovered".
+        type: "added", "edited", "deleted", "restored", "rotated", "checked", "undone", "moved", "purged",
+            "recovered" or "revoked".
         detail: One sentence for the person.
         undoable: Whether `undo` can still take it back.
         readdresses: Whether taking it back changes where the key is sent.

@@ -55,6 +55,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("reveal_seconds", 10, "Seconds a revealed key stays on screen.", (), 1),
     Setting("check_seconds", 15, "Seconds a check may take.", (), 1),
     Setting("prompt_seconds", 60, "Seconds a test prompt may be silent before it counts as cut.", (), 1),
+    Setting("propagation_seconds", 60, "Seconds until a provider knows of a new or revoked key everywhere.", (), 1),
+    Setting("rotate_every_days", 0, "Days after which a new key is due, unless it says otherwise; 0 never."),
     Setting("keyring_seconds", 30, "Seconds one call to the OS keyring may take.", (), 1),
     Setting("lock_seconds", 10, "Seconds to wait while another keytui writes.", (), 1),
     Setting("unlock_minutes", 15, "Minutes `keytui unlock` keeps the vault open for other commands.", (), 1),
@@ -88,6 +90,8 @@ class Settings(NamedTuple):
     reveal_seconds: int
     check_seconds: int
     prompt_seconds: int
+    propagation_seconds: int
+    rotate_every_days: int
     keyring_seconds: int
     lock_seconds: int
     unlock_minutes: int

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from keytui.flows.exported import Saved
-    from keytui.model import Key
+    from keytui.model import Key, RemoteKey
     from keytui.settings import Settings
     from keytui.storage.keystore import Keystore
 
@@ -188,10 +188,16 @@ def _written(store: Keystore, key: Key, left_out: list[tuple[str, str]]) -> dict
             left_out.append((f"A previous value of {key.name}", error.sentence))
             continue
         created_at = _iso(version.created_at)
-        values.append({"state": version.state, "created_at": created_at, "secret": secret.reveal()})
+        value = {"state": version.state, "created_at": created_at, "secret": secret.reveal()}
+        values.append(value | ({"remote": _remote(version.remote)} if version.remote_id else {}))
     fields = key.fields._asdict()
     fields["expires_at"] = None if key.expires_at is None else _iso(key.expires_at)
     return fields | {"tags": list(key.tags), "created_at": _iso(key.created_at), "versions": values}
+
+
+def _remote(remote: RemoteKey) -> dict[str, object]:
+    end = None if remote.expires_at is None else _iso(remote.expires_at)
+    return remote._asdict() | {"expires_at": end}
 
 
 def _has(store: Keystore, key: Key, wanted: Secret) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from keytui.errors import InvalidInput, SecretDamaged
 from keytui.flows import keys
-from keytui.model import KeyFields, Secret
+from keytui.model import KeyFields, RemoteKey, Secret
 from keytui.record import NamedTuple
 from keytui.storage.restoring import Kept
 
@@ -22,6 +22,7 @@ VERSION = 1
 
 _HINT = "Use a file that `keytui export` wrote."
 _MOST_VALUES = 1_000
+_REMOTE = ("id", "project", "account")
 _TEXTS = ("name", "provider", "base_url", "env", "model", "note")
 
 
@@ -116,9 +117,24 @@ def _values(versions: object, now: int) -> tuple[Kept, ...]:
     # The current one last; it is not always the newest, since a rotation can be undone.
     ordered = sorted(versions, key=lambda version: version["state"] == "current")
     return tuple(
-        Kept(_secret(version.get("secret")), _moment(version.get("created_at"), "created_at", now))
+        Kept(
+            _secret(version.get("secret")),
+            _moment(version.get("created_at"), "created_at", now),
+            _remote(version.get("remote")),
+        )
         for version in ordered
     )
+
+
+def _remote(found: object) -> RemoteKey:
+    """Return what the file knows of a value at its provider; exports before 0.2 say nothing of it."""
+    if found is None:
+        return RemoteKey()
+    if not isinstance(found, dict) or not all(isinstance(found.get(name), str) for name in _REMOTE):
+        raise InvalidInput("key", "What it says of the key at its provider is not text.")
+    end = found.get("expires_at")
+    expires_at = None if end is None else _moment(end, "expires_at")
+    return RemoteKey(found["id"], found["project"], found["account"], expires_at)
 
 
 def _secret(text: object) -> Secret:

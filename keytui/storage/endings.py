@@ -43,7 +43,8 @@ def erase(core: Core, key: Key, flow: str, *, kind: str = "deleted", detail: str
         transaction.execute("UPDATE keys SET unfinished = 'delete' WHERE id = ?", (key.id,))
         # Where the store refuses halfway, the key stays, and must not be switched to a value that has gone.
         transaction.execute(
-            "UPDATE rotations SET state = 'abandoned', updated_at = ? WHERE key_id = ? AND state <> 'done'",
+            "UPDATE rotations SET state = 'abandoned', updated_at = ?"
+            " WHERE key_id = ? AND state <> 'done' AND kind = 'pasted'",
             (core.now(), key.id),
         )
     steps.reached(f"{flow}.marked")
@@ -84,9 +85,14 @@ def empty_version(core: Core, place: rows.Place, flow: str) -> None:
 def mark_purged(core: Core, version_id: int) -> None:
     """Let go of a version before its slot is emptied: undo no longer offers it, and recovery goes on with it."""
     with core.index.write() as transaction:
-        transaction.execute("UPDATE versions SET state = 'trash', purge_at = 0 WHERE id = ?", (version_id,))
-        _forget_value(transaction, version_id)
+        let_go(transaction, version_id)
     steps.reached("purge.marked")
+
+
+def let_go(transaction: Transaction, version_id: int) -> None:
+    """Mark a version whose slot is to be emptied next, by this process or by recovery."""
+    transaction.execute("UPDATE versions SET state = 'trash', purge_at = 0 WHERE id = ?", (version_id,))
+    _forget_value(transaction, version_id)
 
 
 def _forget_value(transaction: Transaction, version_id: int) -> None:

@@ -12,19 +12,17 @@ from keytui.errors import SecretDamaged, SecretMissing, StoreError, StoreLocked
 from keytui.storage import rows
 from keytui.storage.care import Care
 from keytui.storage.core import Core
+from keytui.storage.rotating import Rotating
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Literal
 
     from keytui.model import (
         BackendName,
         Event,
         Key,
         KeyFields,
-        Rotation,
-        RotationState,
         Secret,
         StoreStatus,
         Verdict,
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     from keytui.storage.rows import Counts
 
 
-class Keystore(Care):
+class Keystore(Care, Rotating):
     """The store of keys; opens nothing until it is asked something.
 
     Args:
@@ -93,14 +91,6 @@ class Keystore(Care):
     def events(self, key_id: int | None = None, limit: int = 50) -> list[Event]:
         """Return what happened to one key, or to all, newest first."""
         return rows.events(self._core.index, key_id, limit)
-
-    def rotations(self, *, unfinished: bool = True) -> list[Rotation]:
-        """Return the rotations that have not ended, or all, newest first."""
-        return rows.rotations(self._core.index, unfinished=unfinished)
-
-    def replaced_version(self, event_id: int) -> Version | None:
-        """Return the version that undoing this rotation makes current again; None when it was purged."""
-        return rows.replaced_version(self._core.index, event_id)
 
     def undoable(self) -> Event | None:
         """Return the newest event that undo can take back, or None."""
@@ -252,43 +242,6 @@ class Keystore(Care):
         from keytui.storage import recovery
 
         return recovery.recover(self._core)
-
-    # --- the journal of rotations
-
-    def begin_rotation(self, key_id: int, secret: Secret, *, kind: Literal["pasted", "issued"] = "pasted") -> Rotation:
-        """Store the successor of a key's secret beside it; nothing uses it before switch().
-
-        Raises:
-            KeytuiError: The key is being rotated already, or is in the trash.
-            StoreError: As add(); the key is untouched.
-        """
-        from keytui.storage import rotations
-
-        return rotations.begin(self._core, key_id, secret, kind)
-
-    def advance_rotation(self, rotation_id: int, state: RotationState) -> Rotation:
-        """Note how far a rotation got. KeytuiError when it has ended."""
-        from keytui.storage import rotations
-
-        return rotations.advance(self._core, rotation_id, state)
-
-    def switch(self, rotation_id: int) -> Key:
-        """Make the new version current; the old one is kept for `keep_previous_days`. Undoable.
-
-        The last verdict and the expiry, which were the old secret's, are cleared.
-
-        Raises:
-            KeytuiError: The new version is not stored, or the rotation has ended.
-        """
-        from keytui.storage import rotations
-
-        return rotations.switch(self._core, rotation_id)
-
-    def abandon_rotation(self, rotation_id: int) -> None:
-        """Give a rotation up: the new version is deleted, the key is untouched."""
-        from keytui.storage import rotations
-
-        rotations.abandon(self._core, rotation_id)
 
     # --- the store itself
 

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from keytui.model import Key, KeyFields, Secret
+    from keytui.model import Key, KeyFields, RemoteKey, Secret
     from keytui.storage.core import Core
 
 
@@ -23,10 +23,12 @@ class Kept(NamedTuple):
 
     Attributes:
         created_at: When it was stored where it was exported, in seconds since the epoch.
+        remote: What is known of it at its provider.
     """
 
     secret: Secret
     created_at: int
+    remote: RemoteKey = slots.NOT_KNOWN
 
 
 def restore(core: Core, fields: KeyFields, created_at: int, values: Sequence[Kept]) -> Key:
@@ -41,7 +43,7 @@ def restore(core: Core, fields: KeyFields, created_at: int, values: Sequence[Kep
                 columns = writing.columns(fields)
                 key_id = transaction.insert("keys", **columns, created_at=created_at, unfinished="add")
                 ids = [
-                    slots.pend(transaction, core, backend.name, slot, kept.secret, key_id=key_id)
+                    slots.pend(transaction, core, backend.name, slot, kept.secret, key_id=key_id, remote=kept.remote)
                     for slot, kept in zip(filled, values, strict=True)
                 ]
                 transaction.execute(

@@ -7,18 +7,16 @@ from contextlib import suppress
 
 from keytui.errors import KeytuiError, StoreError, StoreUnavailable
 from keytui.model import DAY
-from keytui.storage import choosing, endings, journal, recovery, rows, slots, steps
+from keytui.storage import choosing, endings, issued, journal, recovery, rows, slots, steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal
-
     from keytui.model import Key, Rotation, RotationState, Secret
     from keytui.storage.core import Core
     from keytui.storage.index import Transaction
 
 
-def begin(core: Core, key_id: int, secret: Secret, kind: Literal["pasted", "issued"]) -> Rotation:
+def begin(core: Core, key_id: int, secret: Secret) -> Rotation:
     """Store the successor of a key's secret; see Keystore.begin_rotation."""
     with core.lock:
         backend = choosing.writable(core)
@@ -34,7 +32,13 @@ def begin(core: Core, key_id: int, secret: Secret, kind: Literal["pasted", "issu
                 old = transaction.execute("SELECT version_id FROM keys WHERE id = ?", (key_id,))[0][0]
                 new = slots.pend(transaction, core, backend.name, slot, secret, key_id=key_id)
                 rotation_id = transaction.insert(
-                    "rotations", key_id=key_id, kind=kind, state="planned", new_version=new, old_version=old, **times
+                    "rotations",
+                    key_id=key_id,
+                    kind="pasted",
+                    state="planned",
+                    new_version=new,
+                    old_version=old,
+                    **times,
                 )
         except sqlite3.IntegrityError:
             hint = "Finish or abandon that rotation first."
@@ -54,12 +58,7 @@ def advance(core: Core, rotation_id: int, state: RotationState) -> Rotation:
     """Note how far a rotation got; see Keystore.advance_rotation."""
     with core.lock:
         _unfinished(core, rotation_id)
-        with core.index.write() as transaction:
-            transaction.execute(
-                "UPDATE rotations SET state = ?, updated_at = ? WHERE id = ?", (state, core.now(), rotation_id)
-            )
-        steps.reached(f"rotate.{state}")
-        return rows.rotation(core.index, rotation_id)
+        return issued.set_state(core, rotation_id, state)
 
 
 def switch(core: Core, rotation_id: int) -> Key:
@@ -72,12 +71,14 @@ def switch(core: Core, rotation_id: int) -> Key:
         key = rows.key(core.index, rotation.key_id)
         now = core.now()
         with core.index.write() as transaction:
-            state = "done" if rotation.kind == "pasted" else "switched"
-            transaction.execute(
-                "UPDATE rotations SET state = ?, updated_at = ? WHERE id = ?", (state, now, rotation_id)
-            )
             # Not the journal's old version: an undo may have changed the current one since this began.
             old = transaction.execute("SELECT version_id FROM keys WHERE id = ?", (key.id,))[0][0]
+            state = "done" if rotation.kind == "pasted" else "switched"
+            transaction.execute(
+                "UPDATE rotations SET state = ?, note = '', updated_at = ? WHERE id = ?", (state, now, rotation_id)
+            )
+            if rotation.kind == "issued":
+                retire(transaction, rotation_id, old, now + rotation.grace_s)
             undo = {"old": old, "new": rotation.new_version, "expires_at": key.expires_at}
             point(transaction, core, key.id, rotation.new_version, expires_at=None)
             journal.note(transaction, key.id, key.name, "rotated", "Rotated to a new key.", at=now, undo=undo)
@@ -85,10 +86,13 @@ def switch(core: Core, rotation_id: int) -> Key:
         return rows.key(core.index, key.id)
 
 
-def abandon(core: Core, rotation_id: int) -> None:
+def abandon(core: Core, rotation_id: int, *, settled: bool = False) -> None:
     """Give a rotation up and delete its new version; see Keystore.abandon_rotation."""
     with core.lock:
         rotation = _unfinished(core, rotation_id)
+        if rotation.kind != "pasted" and not settled:
+            hint = "Go on with it: keytui rotate --resume"
+            raise KeytuiError("The provider issued the new key of this rotation and still knows it.", hint)
         if rotation.state in ("switched", "retiring"):
             raise KeytuiError("This rotation has already switched to the new key.", "Undo the switch instead.")
         with core.index.write() as transaction:
@@ -101,6 +105,15 @@ def abandon(core: Core, rotation_id: int) -> None:
                 endings.empty_abandoned(core, rotation.key_id, rotation.new_version, "abandon")
 
 
+def retire(transaction: Transaction, rotation_id: int, version_id: int, at: int) -> None:
+    """Note which version an issued rotation retires, and when; none where its remote key is not known."""
+    transaction.execute(
+        "UPDATE rotations SET retire_at = ?,"
+        " retiring_version = (SELECT id FROM versions WHERE id = ? AND remote_id <> '') WHERE id = ?",
+        (at, version_id, rotation_id),
+    )
+
+
 def point(transaction: Transaction, core: Core, key_id: int, version_id: int | None, *, expires_at: int | None) -> None:
     """Make a version the current one and the one before it previous. What a check said was of the other secret."""
     keep_until = core.now() + core.settings.keep_previous_days * DAY
@@ -110,9 +123,9 @@ def point(transaction: Transaction, core: Core, key_id: int, version_id: int | N
     )
     transaction.execute("UPDATE versions SET state = 'current', purge_at = NULL WHERE id = ?", (version_id,))
     transaction.execute(
-        "UPDATE keys SET version_id = ?, expires_at = ?, verdict = NULL, checked_at = NULL, latency_ms = NULL"
-        " WHERE id = ?",
-        (version_id, expires_at, key_id),
+        "UPDATE keys SET version_id = :version, verdict = NULL, checked_at = NULL, latency_ms = NULL,"
+        " expires_at = coalesce((SELECT expires_at FROM versions WHERE id = :version), :expires) WHERE id = :key",
+        {"version": version_id, "expires": expires_at, "key": key_id},
     )
 
 

@@ -35,7 +35,10 @@ _KEY = f"""
     FROM keys k JOIN versions v ON v.id = k.version_id
     WHERE {_VISIBLE}
 """  # noqa: S608 - constants only
-_VERSION = "SELECT id, key_id, slot, state, created_at, masked, backend, purge_at FROM versions"
+_VERSION = """
+    SELECT id, key_id, slot, state, created_at, masked, backend, purge_at, remote_id, remote_project, remote_account,
+        expires_at FROM versions
+"""
 # Only while undo can take it back has an edit the fields from before it; a damaged file may hold no JSON there.
 _READDRESSES = (
     "CASE WHEN type = 'edited' AND undoable = 1 AND json_valid(data) THEN EXISTS (SELECT 1 FROM keys k"
@@ -51,7 +54,11 @@ _SAME = f"""
     {_KEY} AND k.id IN (SELECT key_id FROM versions WHERE fingerprint = ?)
     ORDER BY k.deleted_at IS NOT NULL, k.id LIMIT 1
 """  # noqa: S608 - constants only
-_ROTATION = "SELECT id, key_id, kind, state, new_version, old_version, started_at, updated_at FROM rotations"
+_ROTATION = """
+    SELECT id, key_id, kind, state, new_version, old_version, started_at, updated_at, uid, remote_name, tried,
+        admin_key_id, project, account, account_name, remote_id, expires_in_s, grace_s, retire_at, retiring_version,
+        note FROM rotations
+"""
 _COUNTS = f"""
     SELECT count(*),
         coalesce(sum(due IS NOT NULL AND due - :now <= {DUE_SOON}), 0),
@@ -175,7 +182,7 @@ def undoable(index: Index) -> Event | None:
 def rotations(index: Index, *, unfinished: bool) -> list[Rotation]:
     """Return the rotations, newest first."""
     where = "WHERE state NOT IN ('done', 'abandoned')" if unfinished else ""
-    return [Rotation(*row) for row in index.query(f"{_ROTATION} {where} ORDER BY id DESC")]
+    return [_rotation(row) for row in index.query(f"{_ROTATION} {where} ORDER BY id DESC")]
 
 
 def rotation(index: Index, rotation_id: int) -> Rotation:
@@ -187,7 +194,7 @@ def rotation(index: Index, rotation_id: int) -> Rotation:
     rows = index.query(f"{_ROTATION} WHERE id = ?", (rotation_id,))
     if not rows:
         raise KeyNotFound("This rotation is no longer there.")
-    return Rotation(*rows[0])
+    return _rotation(rows[0])
 
 
 def places(index: Index, key_id: int) -> list[Place]:
@@ -237,6 +244,11 @@ def _key(index: Index, row: Row) -> Key:
         _seen.add(kinds)
     tags = tuple(row[8].split(TAG_SEPARATOR)) if row[8] else ()
     return Key._make((*row[:5], bool(row[5]), *row[6:8], tags, *row[9:]))
+
+
+def _rotation(row: Row) -> Rotation:
+    tried = tuple(row[10].split(TAG_SEPARATOR)) if row[10] else ()
+    return Rotation._make((*row[:10], tried, *row[11:]))
 
 
 def _event(row: Row) -> Event:

@@ -99,6 +99,28 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX events_key ON events (key_id, id);
     CREATE INDEX events_undoable ON events (id) WHERE undoable = 1;
     """,
+    """
+    -- remote_*, expires_at: what the provider knows this very value as, and when it ends it there
+    ALTER TABLE versions ADD COLUMN remote_id TEXT NOT NULL DEFAULT '';
+    ALTER TABLE versions ADD COLUMN remote_project TEXT NOT NULL DEFAULT '';
+    ALTER TABLE versions ADD COLUMN remote_account TEXT NOT NULL DEFAULT '';
+    ALTER TABLE versions ADD COLUMN expires_at INTEGER;
+
+    -- see model.Rotation; tried: names, one a line
+    ALTER TABLE rotations ADD COLUMN uid TEXT NOT NULL DEFAULT '';
+    ALTER TABLE rotations ADD COLUMN remote_name TEXT NOT NULL DEFAULT '';
+    ALTER TABLE rotations ADD COLUMN tried TEXT NOT NULL DEFAULT '';
+    ALTER TABLE rotations ADD COLUMN admin_key_id INTEGER;
+    ALTER TABLE rotations ADD COLUMN project TEXT NOT NULL DEFAULT '';
+    ALTER TABLE rotations ADD COLUMN account TEXT NOT NULL DEFAULT '';
+    ALTER TABLE rotations ADD COLUMN account_name TEXT NOT NULL DEFAULT '';
+    ALTER TABLE rotations ADD COLUMN remote_id TEXT NOT NULL DEFAULT '';
+    ALTER TABLE rotations ADD COLUMN expires_in_s INTEGER;
+    ALTER TABLE rotations ADD COLUMN grace_s INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE rotations ADD COLUMN retire_at INTEGER;
+    ALTER TABLE rotations ADD COLUMN retiring_version INTEGER;
+    ALTER TABLE rotations ADD COLUMN note TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 VERSION = len(MIGRATIONS)

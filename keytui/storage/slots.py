@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from keytui.errors import SecretDamaged
+from keytui.model import RemoteKey
 from keytui.storage import rows, steps
 from keytui.storage.backends import Slot
 
@@ -21,7 +22,20 @@ def fresh(name: str, provider: str, base_url: str, now: int) -> Slot:
     return Slot(os.urandom(16).hex(), name, provider, base_url, now)
 
 
-def pend(transaction: Transaction, core: Core, backend: BackendName, slot: Slot, secret: Secret, *, key_id: int) -> int:
+NOT_KNOWN = RemoteKey()
+"""Of most values nobody knows what their provider calls them."""
+
+
+def pend(
+    transaction: Transaction,
+    core: Core,
+    backend: BackendName,
+    slot: Slot,
+    secret: Secret,
+    *,
+    key_id: int,
+    remote: RemoteKey = NOT_KNOWN,
+) -> int:
     """Insert the pending version row of a slot about to be filled, and return its id."""
     return transaction.insert(
         "versions",
@@ -33,6 +47,10 @@ def pend(transaction: Transaction, core: Core, backend: BackendName, slot: Slot,
         masked=secret.masked(),
         fingerprint=rows.fingerprint(core.index, secret),
         backend=backend,
+        remote_id=remote.id,
+        remote_project=remote.project,
+        remote_account=remote.account,
+        expires_at=remote.expires_at,
     )
 
 

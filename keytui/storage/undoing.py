@@ -65,8 +65,22 @@ def _switch_back(
     kept = transaction.execute("SELECT 1 FROM versions WHERE id = ? AND state = 'previous'", (data["old"],))
     if shown != data["new"] or not kept:
         raise UndoRefused(f"The previous key of “{name}” is no longer there.")
+    sentence = "The key from before the rotation is current again."
+    found = transaction.execute(
+        "SELECT r.id, r.grace_s FROM rotations r JOIN versions v ON v.id = r.new_version"
+        " WHERE r.key_id = ? AND r.kind = 'issued' AND r.new_version = ? AND v.remote_id <> ''",
+        (key_id, shown),
+    )
+    others = "SELECT 1 FROM rotations WHERE key_id = ? AND state NOT IN ('done', 'abandoned') AND new_version IS NOT ?"
+    if found and transaction.execute(others, (key_id, shown)):
+        raise UndoRefused(f"“{name}” is being rotated again.", "Finish that first: keytui rotate --resume")
     rotations.point(transaction, core, key_id, data["old"], expires_at=data["expires_at"])
-    return name, "The key from before the rotation is current again."
+    for rotation_id, grace_s in found:  # the same retirement the other way round: the new key is the one to go
+        now = core.now()
+        transaction.execute("UPDATE rotations SET state = 'switched', updated_at = ? WHERE id = ?", (now, rotation_id))
+        rotations.retire(transaction, rotation_id, shown, now + grace_s)
+        sentence += " The new one will be revoked at the provider."
+    return name, sentence
 
 
 def _old_fields(

@@ -6,7 +6,7 @@ import sqlite3
 
 from keytui.errors import KeyNotFound, NameTaken, StoreError, StoreUnavailable
 from keytui.model import DAY
-from keytui.storage import choosing, endings, journal, recovery, rows, slots, steps
+from keytui.storage import choosing, endings, issued, journal, recovery, rows, slots, steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ _FIELDS = (
     " allow_http = :allow_http, env = :env, model = :model, tags = :tags, note = :note,"
     " rotate_every_days = :rotate_every_days, expires_at = :expires_at"
 )
+_AT_PROVIDER = "FROM rotations WHERE kind <> 'pasted' AND state NOT IN ('done', 'abandoned')"
+"""Their keys and retiring versions stay: proving that a remote key is dead takes its secret."""
 # A verdict is one about an address; nobody has asked another one yet.
 _VERDICT = ", ".join(
     f"{column} = iif(base_url = :base_url AND provider = :provider, {column}, NULL)"
@@ -105,10 +107,12 @@ def delete(core: Core, key_id: int, *, now: bool) -> Key:
         recovery.recover(core)
         key = rows.key(core.index, key_id)
         if now:
+            issued.refuse_while_issued(core, key, for_good=True)
             deleted = core.now()
             endings.erase(core, key, "delete")
             return key._replace(state="trash", deleted_at=deleted, purge_at=deleted)
         if key.deleted_at is None:
+            issued.refuse_while_issued(core, key, for_good=False)
             _trash(core, key)
             steps.reached("delete.trashed")
         return rows.key(core.index, key_id)
@@ -123,9 +127,8 @@ def purge(core: Core) -> int:
     purged = 0
     with core.lock:
         recovery.recover(core)
-        for (key_id,) in core.index.query(
-            "SELECT id FROM keys WHERE purge_at <= :now AND deleted_at IS NOT NULL", moment
-        ):
+        sql = "SELECT id FROM keys WHERE purge_at <= :now AND deleted_at IS NOT NULL"
+        for (key_id,) in core.index.query(f"{sql} AND id NOT IN (SELECT key_id {_AT_PROVIDER})", moment):
             try:
                 endings.erase(
                     core, rows.key(core.index, key_id), "purge", kind="purged", detail="Left the trash for good."
@@ -135,6 +138,7 @@ def purge(core: Core) -> int:
                 continue  # the store is locked or gone: the next purge tries again
         sql = "SELECT key_id, id FROM versions v WHERE purge_at <= :now AND state IN ('previous', 'trash')"
         sql += " AND id NOT IN (SELECT version_id FROM keys)"
+        sql += f" AND id NOT IN (SELECT coalesce(retiring_version, 0) {_AT_PROVIDER})"
         for key_id, version_id in core.index.query(sql, moment):
             purged += _purge_version(core, key_id, version_id)
     return purged
@@ -187,7 +191,8 @@ def _trash(core: Core, key: Key) -> None:
             (purge_at, key.id),
         )
         transaction.execute(
-            "UPDATE rotations SET state = 'abandoned', updated_at = ? WHERE key_id = ? AND state <> 'done'",
+            "UPDATE rotations SET state = 'abandoned', updated_at = ?"
+            " WHERE key_id = ? AND state <> 'done' AND kind = 'pasted'",
             (now, key.id),
         )
         kept = f"Moved to the trash for {days} day{'' if days == 1 else 's'}." if days else "Moved to the trash."

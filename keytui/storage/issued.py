@@ -1,0 +1,218 @@
+"""The journal of rotations whose new key comes from the provider, and of keys that are ended there.
+
+Nothing here talks to a provider: each call notes what the flow is about to do or has done, so that a killed flow can be
+taken up again from the row alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+
+from keytui.errors import KeytuiError, StoreError
+from keytui.storage import choosing, endings, journal, recovery, rows, slots, steps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from keytui.model import Key, RemoteKey, Rotation, Secret
+    from keytui.storage.core import Core
+
+RETIRING = ("switched", "retiring")
+"""States in which the new key is in use and the old one is waiting for its end."""
+
+_NAME_LIMIT = 40
+_BUSY = "Go on with it: keytui rotate --resume"
+
+
+def plan(
+    core: Core, key_id: int, *, admin_key_id: int, project: str, account: str, account_name: str, grace_s: int
+) -> Rotation:
+    """Note a rotation before its provider is asked for a key; see Keystore.plan_rotation."""
+    with core.lock:
+        choosing.writable(core)  # what the provider shows once must find an open store
+        recovery.recover(core)
+        key = rows.key(core.index, key_id)
+        uid = _uid()
+        home = {"project": project, "account": account, "account_name": account_name}
+        names = {"uid": uid, "remote_name": remote_name(key.name, uid)}
+        rotation_id = _begin(core, key, "issued", "planned", admin_key_id, grace_s=grace_s, **names, **home)
+        steps.reached("issue.planned")
+        return rows.rotation(core.index, rotation_id)
+
+
+def plan_revocation(core: Core, key_id: int, *, admin_key_id: int) -> Rotation:
+    """Note that a key will be ended at its provider; see Keystore.plan_revocation."""
+    with core.lock:
+        recovery.recover(core)
+        key = rows.key(core.index, key_id)
+        shown = rows.place(core.index, key_id, None).version_id
+        retiring = {"retiring_version": shown, "retire_at": core.now()}
+        rotation_id = _begin(core, key, "revoked", "retiring", admin_key_id, **retiring)
+        steps.reached("revoke.planned")
+        return rows.rotation(core.index, rotation_id)
+
+
+def keep(core: Core, rotation_id: int, secret: Secret, remote: RemoteKey) -> Rotation:
+    """Store the key the provider issued, beside the current one; see Keystore.keep_issued."""
+    with core.lock:
+        backend = choosing.writable(core)
+        rotation = rows.rotation(core.index, rotation_id)
+        key = rows.key(core.index, rotation.key_id)
+        slot = slots.fresh(key.name, key.provider, key.base_url, core.now())
+        with core.index.write() as transaction:
+            new = slots.pend(transaction, core, backend.name, slot, secret, key_id=key.id, remote=remote)
+            transaction.execute(
+                "UPDATE rotations SET state = 'issued', new_version = ?, remote_id = ?, note = '', updated_at = ?"
+                " WHERE id = ?",
+                (new, remote.id, core.now(), rotation_id),
+            )
+        steps.reached("issue.row_pending")
+        slots.fill(backend, slot, secret, "issue")
+        return set_state(core, rotation_id, "stored")
+
+
+def plan_again(core: Core, rotation_id: int, *, unsure: bool) -> Rotation:
+    """Let go of the key that was issued and give the next try a name of its own; see Keystore.plan_again."""
+    with core.lock:
+        rotation = rows.rotation(core.index, rotation_id)
+        key = rows.key(core.index, rotation.key_id)
+        uid = _uid()
+        tried = (*rotation.tried, rotation.remote_name) if unsure else rotation.tried
+        with core.index.write() as transaction:
+            transaction.execute(
+                "UPDATE rotations SET state = 'planned', new_version = NULL, remote_id = '', uid = ?, remote_name = ?,"
+                " tried = ?, updated_at = ? WHERE id = ?",
+                (uid, remote_name(key.name, uid), rows.TAG_SEPARATOR.join(tried), core.now(), rotation_id),
+            )
+            transaction.execute(
+                "UPDATE versions SET state = 'trash', purge_at = 0 WHERE id = ?", (rotation.new_version,)
+            )
+        steps.reached("issue.planned_again")
+        _empty(core, key.id, rotation.new_version)
+        return rows.rotation(core.index, rotation_id)
+
+
+def set_state(core: Core, rotation_id: int, state: str) -> Rotation:
+    """Note how far a rotation got; its last failure is no longer true."""
+    with core.index.write() as transaction:
+        transaction.execute(
+            "UPDATE rotations SET state = ?, note = '', updated_at = ? WHERE id = ?", (state, core.now(), rotation_id)
+        )
+    steps.reached(f"rotate.{state}")
+    return rows.rotation(core.index, rotation_id)
+
+
+def note(core: Core, rotation_id: int, sentence: str) -> None:
+    """Note why a rotation did not go on; see Keystore.note_rotation."""
+    with core.lock, core.index.write() as transaction:
+        transaction.execute(
+            "UPDATE rotations SET note = ?, updated_at = ? WHERE id = ?", (sentence, core.now(), rotation_id)
+        )
+
+
+def demand_expiry(core: Core, rotation_id: int, seconds: int) -> Rotation:
+    """Note that the new key gets an end, because the provider demands one; see Keystore.demand_expiry."""
+    with core.lock, core.index.write() as transaction:
+        transaction.execute("UPDATE rotations SET expires_in_s = ? WHERE id = ?", (seconds, rotation_id))
+    return rows.rotation(core.index, rotation_id)
+
+
+def hasten(core: Core, rotation_id: int) -> Rotation:
+    """End the grace period now; see Keystore.hasten_rotation."""
+    with core.lock:
+        with core.index.write() as transaction:
+            transaction.execute(
+                "UPDATE rotations SET retire_at = min(retire_at, ?) WHERE id = ? AND retire_at IS NOT NULL",
+                (core.now(), rotation_id),
+            )
+        return rows.rotation(core.index, rotation_id)
+
+
+def know_remote(core: Core, version_id: int, remote: RemoteKey) -> None:
+    """Note what the provider knows a version as; see Keystore.know_remote."""
+    with core.lock, core.index.write() as transaction:
+        transaction.execute(
+            "UPDATE versions SET remote_id = ?, remote_project = ?, remote_account = ?, expires_at = ? WHERE id = ?",
+            (*remote, version_id),
+        )
+        transaction.execute(
+            "UPDATE keys SET expires_at = ? WHERE version_id = ? AND ? IS NOT NULL",
+            (remote.expires_at, version_id, remote.expires_at),
+        )
+
+
+def retired(core: Core, rotation_id: int, sentence: str) -> None:
+    """End a rotation whose retiring key is proven dead; see Keystore.end_retirement."""
+    with core.lock:
+        rotation = rows.rotation(core.index, rotation_id)
+        key = rows.key(core.index, rotation.key_id)
+        if rotation.kind == "revoked":
+            endings.erase(core, key, "revoke", kind="revoked", detail=sentence)
+            return
+        with core.index.write() as transaction:
+            transaction.execute(
+                "UPDATE rotations SET state = 'done', note = '', updated_at = ? WHERE id = ?", (core.now(), rotation_id)
+            )
+            if rotation.retiring_version is not None:
+                endings.let_go(transaction, rotation.retiring_version)
+            journal.note(transaction, key.id, key.name, "revoked", sentence, at=core.now())
+        steps.reached("rotate.done")
+        _empty(core, key.id, rotation.retiring_version)
+
+
+def end(core: Core, rotation_id: int) -> None:
+    """End a rotation that leaves its old key alone; see Keystore.end_rotation."""
+    with core.lock:
+        set_state(core, rotation_id, "done")
+
+
+def refuse_while_issued(core: Core, key: Key, *, for_good: bool) -> None:
+    """Raise KeytuiError when deleting a key would forget a key at its provider that nobody else ends.
+
+    Args:
+        for_good: The row goes, and with it the journal; in the trash an old key's retirement goes on.
+    """
+    found = core.index.query(
+        "SELECT kind, state FROM rotations"
+        " WHERE key_id = ? AND kind <> 'pasted' AND state NOT IN ('done', 'abandoned')",
+        (key.id,),
+    )
+    for kind, state in found:
+        if kind == "revoked":
+            raise KeytuiError(f"“{key.name}” is being revoked at its provider.", _BUSY)
+        if for_good or state not in RETIRING:
+            raise KeytuiError(f"“{key.name}” is being rotated at its provider.", _BUSY)
+
+
+def remote_name(name: str, uid: str) -> str:
+    """Return the name a new key gets at its provider: plain ASCII, and by its end ours."""
+    plain = "".join(character if " " < character < "\x7f" else "-" for character in name[:_NAME_LIMIT])
+    return f"keytui:{plain}:{uid}"
+
+
+def _begin(core: Core, key: Key, kind: str, state: str, admin_key_id: int, **values: object) -> int:
+    if key.state in ("trash", "interrupted"):
+        raise KeytuiError(f"“{key.name}” cannot be changed in this state.", "Restore it first.")
+    now = core.now()
+    old = rows.place(core.index, key.id, None).version_id
+    row = {"key_id": key.id, "kind": kind, "state": state, "old_version": old, "started_at": now, "updated_at": now}
+    try:
+        with core.index.write() as transaction:
+            return transaction.insert("rotations", **row, admin_key_id=admin_key_id, **values)
+    except sqlite3.IntegrityError:
+        raise KeytuiError(f"“{key.name}” is already being rotated.", _BUSY) from None
+
+
+def _empty(core: Core, key_id: int, version_id: int | None) -> None:
+    """Empty a slot that was let go of. Locked: recovery does it later."""
+    if version_id is None:
+        return
+    with suppress(StoreError):
+        place = rows.place(core.index, key_id, version_id)
+        choosing.deletable(core, place.backend)
+        endings.empty_version(core, place, "retire")
+
+
+def _uid() -> str:
+    return os.urandom(5).hex()

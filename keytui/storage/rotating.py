@@ -1,0 +1,176 @@
+"""The part of the keystore that keeps the journal of rotations."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from keytui.model import Key, RemoteKey, Rotation, RotationState, Secret, Version
+    from keytui.storage.core import Core
+    from keytui.storage.rotation_lock import RotationLock
+
+
+class Rotating:
+    """Base of Keystore."""
+
+    _core: Core
+
+    def rotations(self, *, unfinished: bool = True) -> list[Rotation]:
+        """Return the rotations that have not ended, or all, newest first."""
+        from keytui.storage import rows
+
+        return rows.rotations(self._core.index, unfinished=unfinished)
+
+    def rotation(self, rotation_id: int) -> Rotation:
+        """Return one rotation; KeyNotFound when it is gone."""
+        from keytui.storage import rows
+
+        return rows.rotation(self._core.index, rotation_id)
+
+    def replaced_version(self, event_id: int) -> Version | None:
+        """Return the version that undoing this rotation makes current again; None when it was purged."""
+        from keytui.storage import rows
+
+        return rows.replaced_version(self._core.index, event_id)
+
+    def rotation_lock(self, rotation_id: int) -> RotationLock:
+        """Return the lock to hold while driving a rotation: one process drives it at a time."""
+        from keytui.storage.rotation_lock import RotationLock
+
+        return RotationLock(f"{self._core.settings.lock_path}.{rotation_id}")
+
+    # --- pasted
+
+    def begin_rotation(self, key_id: int, secret: Secret) -> Rotation:
+        """Store the successor of a key's secret beside it; nothing uses it before switch().
+
+        Raises:
+            KeytuiError: The key is being rotated already, or is in the trash.
+            StoreError: As add(); the key is untouched.
+        """
+        from keytui.storage import rotations
+
+        return rotations.begin(self._core, key_id, secret)
+
+    def advance_rotation(self, rotation_id: int, state: RotationState) -> Rotation:
+        """Note how far a rotation got. KeytuiError when it has ended."""
+        from keytui.storage import rotations
+
+        return rotations.advance(self._core, rotation_id, state)
+
+    def switch(self, rotation_id: int) -> Key:
+        """Make the new version current; the old one is kept for `keep_previous_days`. Undoable.
+
+        The last verdict and the expiry, which were the old secret's, are cleared. Of an issued rotation the old
+        version is retiring from now on, if its remote key is known.
+
+        Raises:
+            KeytuiError: The new version is not stored, or the rotation has ended.
+        """
+        from keytui.storage import rotations
+
+        return rotations.switch(self._core, rotation_id)
+
+    def abandon_rotation(self, rotation_id: int, *, settled: bool = False) -> None:
+        """Give a rotation up: the new version is deleted, the key is untouched.
+
+        Args:
+            settled: Nothing of an issued rotation is left at the provider; without it, such a one is refused.
+        """
+        from keytui.storage import rotations
+
+        rotations.abandon(self._core, rotation_id, settled=settled)
+
+    # --- issued by the provider
+
+    def plan_rotation(
+        self, key_id: int, *, admin_key_id: int, project: str, account: str, account_name: str, grace_s: int
+    ) -> Rotation:
+        """Note a rotation, with the random name its new remote key will have, before the provider is asked.
+
+        Args:
+            admin_key_id: The admin key that does it.
+            project: Where the new key is made.
+            account: The service account it is made for; "" makes a new one called `account_name`.
+            grace_s: Seconds the old key goes on working after the switch.
+
+        Raises:
+            KeytuiError: The key is being rotated already, or is in the trash.
+            StoreError: The store could not take a new secret now.
+        """
+        from keytui.storage import issued
+
+        return issued.plan(
+            self._core,
+            key_id,
+            admin_key_id=admin_key_id,
+            project=project,
+            account=account,
+            account_name=account_name,
+            grace_s=grace_s,
+        )
+
+    def keep_issued(self, rotation_id: int, secret: Secret, remote: RemoteKey) -> Rotation:
+        """Note the new remote key and store its secret; it is read back before this returns.
+
+        Raises:
+            StoreError: It is not stored. The row knows the remote key, which is to be revoked.
+        """
+        from keytui.storage import issued
+
+        return issued.keep(self._core, rotation_id, secret, remote)
+
+    def plan_again(self, rotation_id: int, *, unsure: bool) -> Rotation:
+        """Let go of the key that was issued, and give the next try a new name.
+
+        Args:
+            unsure: Whether a key of the old name exists is not known; the name is kept, to look again at the end.
+        """
+        from keytui.storage import issued
+
+        return issued.plan_again(self._core, rotation_id, unsure=unsure)
+
+    def plan_revocation(self, key_id: int, *, admin_key_id: int) -> Rotation:
+        """Note that a key will be ended at its provider and then deleted here. KeytuiError as plan_rotation()."""
+        from keytui.storage import issued
+
+        return issued.plan_revocation(self._core, key_id, admin_key_id=admin_key_id)
+
+    def demand_expiry(self, rotation_id: int, seconds: int) -> Rotation:
+        """Note that the new key is to live for so many seconds, because the provider demands an end."""
+        from keytui.storage import issued
+
+        return issued.demand_expiry(self._core, rotation_id, seconds)
+
+    def note_rotation(self, rotation_id: int, sentence: str) -> None:
+        """Note why a rotation did not go on; the next state that is reached clears it."""
+        from keytui.storage import issued
+
+        issued.note(self._core, rotation_id, sentence)
+
+    def hasten_rotation(self, rotation_id: int) -> Rotation:
+        """End the grace period of a switched rotation now."""
+        from keytui.storage import issued
+
+        return issued.hasten(self._core, rotation_id)
+
+    def know_remote(self, version_id: int, remote: RemoteKey) -> None:
+        """Note what the provider knows a version as, and when it ends it."""
+        from keytui.storage import issued
+
+        issued.know_remote(self._core, version_id, remote)
+
+    def end_retirement(self, rotation_id: int, sentence: str) -> None:
+        """End a rotation whose retiring key was proven dead: its value is deleted at once; a revoked key wholly.
+
+        Args:
+            sentence: What was proven, for the key's history.
+        """
+        from keytui.storage import issued
+
+        issued.retired(self._core, rotation_id, sentence)
+
+    def end_rotation(self, rotation_id: int) -> None:
+        """End a rotation that leaves its old key alone."""
+        from keytui.storage import issued
+
+        issued.end(self._core, rotation_id)
