@@ -225,6 +225,7 @@ class Verdict(NamedTuple):
         code: The provider's error code, cut to 60 plain characters, or None.
         request_id: The provider's id of the request, or None.
         models: How many models the key can list, or None when the probe does not list models.
+        limits: What the rate limits leave, in our own words, or "" when the provider said nothing of them.
     """
 
     word: VerdictWord
@@ -235,6 +236,7 @@ class Verdict(NamedTuple):
     code: str | None = None
     request_id: str | None = None
     models: int | None = None
+    limits: str = ""
 
 
 class Rotation(NamedTuple):

@@ -157,7 +157,9 @@ async def _ask(
     except StoreError as error:
         return error, "", None, error.exit_code
     try:
-        stream = prompts.stream(key, secret, prompt, model=options.model, timeout_s=session.settings.prompt_seconds)
+        stream = prompts.stream(
+            key, secret, prompt, model=options.model or "", timeout_s=session.settings.prompt_seconds
+        )
         async with contextlib.aclosing(stream):
             async for part in stream:
                 if isinstance(part, prompts.Summary):

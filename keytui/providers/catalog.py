@@ -37,6 +37,7 @@ class Provider(NamedTuple):
         small_models: Cheap models for a test prompt, the preferred one first.
         max_tokens_field: Which field of Chat Completions limits the answer.
         key_header: Header that carries the key in probes instead of Authorization, or "".
+        key_header_everywhere: Prompts carry the key in `key_header` too.
         probe_headers: Further headers of probes.
         base_url_env: Variable its tools read the base URL from, or "".
         checks_keys: False when its servers may answer without looking at the key.
@@ -58,6 +59,7 @@ class Provider(NamedTuple):
     small_models: tuple[str, ...] = ()
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     key_header: str = ""
+    key_header_everywhere: bool = False
     probe_headers: tuple[tuple[str, str], ...] = ()
     base_url_env: str = ""
     checks_keys: bool = True

@@ -12,11 +12,13 @@ import time
 from typing import TYPE_CHECKING
 
 from keytui.model import Verdict
-from keytui.providers import catalog, client, mapping
+from keytui.providers import catalog, client, limits, mapping
 from keytui.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import openai
 
     from keytui.model import Key, Secret, VerdictWord
     from keytui.providers.catalog import Probe, Provider
@@ -36,6 +38,7 @@ class Reply(NamedTuple):
         error: The reduced answer when the status is an error, else None.
         request_id: The provider's id of the request, or None.
         latency_ms: From sending to the answer's headers.
+        limits: What the rate limits leave, in our own words, or "".
     """
 
     status: int
@@ -43,6 +46,7 @@ class Reply(NamedTuple):
     error: mapping.Answer | None
     request_id: str | None
     latency_ms: int
+    limits: str
 
 
 async def check(key: Key, secret: Secret, *, timeout_s: float) -> Verdict:
@@ -72,7 +76,7 @@ async def check(key: Key, secret: Secret, *, timeout_s: float) -> Verdict:
         return _verdict(*mapping.judge_failure(error, host, timeout_s))
     word, detail, models = _judge(reply, read, provider, host)
     code = mapping.plain_code(reply.error.code, secret) if reply.error is not None else None
-    return Verdict(word, detail, _now(), reply.latency_ms, reply.status, code, reply.request_id, models)
+    return Verdict(word, detail, _now(), reply.latency_ms, reply.status, code, reply.request_id, models, reply.limits)
 
 
 def problem_of(key: Key) -> str | None:
@@ -102,9 +106,7 @@ async def ask(opened: KeyClient, path: str, provider: Provider, secret: Secret) 
     import httpx2
     import openai
 
-    headers: dict[str, str | openai.Omit] = dict(provider.probe_headers)
-    if provider.key_header:
-        headers.update({"Authorization": openai.Omit(), provider.key_header: secret.reveal()})
+    headers = _headers(provider.probe_headers, provider.key_header, secret)
     started = time.monotonic()
     try:
         response = await opened.get(path, cast_to=httpx2.Response, options={"headers": headers})
@@ -113,12 +115,26 @@ async def ask(opened: KeyClient, path: str, provider: Provider, secret: Secret) 
         response = error.response
     latency_ms = round((opened.answered_at - started) * 1000)
     request_id = mapping.plain_id(response.headers.get("x-request-id"), secret)
-    status, body = response.status_code, response.content
+    status, body, left = response.status_code, response.content, limits.read(response.headers)
     if not 200 <= status < 300:
         reduced = mapping.read_answer(status, response.headers, body)
-        return Reply(status, None, reduced, request_id, latency_ms)
-    parsed = await asyncio.to_thread(_parse, body) if len(body) > _LONG_BODY else _parse(body)
-    return Reply(status, parsed, None, request_id, latency_ms)
+        return Reply(status, None, reduced, request_id, latency_ms, left)
+    parsed = await asyncio.to_thread(parse, body) if len(body) > _LONG_BODY else parse(body)
+    return Reply(status, parsed, None, request_id, latency_ms, left)
+
+
+def headers_for_prompts(provider: Provider, secret: Secret) -> dict[str, str | openai.Omit]:
+    """Return the headers that carry a key in Chat Completions where a provider wants others than OpenAI's."""
+    return _headers((), provider.key_header if provider.key_header_everywhere else "", secret)
+
+
+def _headers(plain: tuple[tuple[str, str], ...], key_header: str, secret: Secret) -> dict[str, str | openai.Omit]:
+    import openai
+
+    headers: dict[str, str | openai.Omit] = dict(plain)
+    if key_header:
+        headers.update({"Authorization": openai.Omit(), key_header: secret.reveal()})
+    return headers
 
 
 def model_ids(body: object) -> list[str] | None:
@@ -182,7 +198,8 @@ _PROBES: dict[Probe, tuple[str, Callable[[object, Provider], _Found | None]]] = 
 }
 
 
-def _parse(body: bytes) -> object:
+def parse(body: bytes) -> object:
+    """Return the JSON of a body, or None when it is none."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

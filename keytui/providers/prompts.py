@@ -13,46 +13,29 @@ from typing import TYPE_CHECKING
 
 from keytui.errors import KeyRefused, ProviderUnreachable
 from keytui.model import Verdict
-from keytui.providers import checks, client, mapping
+from keytui.providers import asking, checks, client, failures, limits, mapping
+from keytui.providers import models as listing
+from keytui.providers.answers import Answer
+from keytui.providers.asking import MAX_TOKENS
+from keytui.providers.failures import failed
 from keytui.record import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
+    import httpx2
     from openai.types.chat import ChatCompletionChunk
 
     from keytui.errors import ProviderError
-    from keytui.model import Key, Secret, VerdictWord
+    from keytui.model import Key, Secret
     from keytui.providers.catalog import Provider
     from keytui.providers.sdk import KeyClient
 
 ANSWER_LIMIT = 20_000
 """Characters of an answer that are shown; what follows is not read."""
 
-MAX_TOKENS = 1_024
-"""Tokens a test prompt may cost at most, where the provider knows a limit."""
-
 TOO_LONG = "too_long"
 """The finish reason of an answer that was ended here at ANSWER_LIMIT."""
-
-_NO_CHAT = (
-    "embed",
-    "tts",
-    "whisper",
-    "transcribe",
-    "dall-e",
-    "image",
-    "moderation",
-    "audio",
-    "realtime",
-    "rerank",
-    "davinci",
-    "babbage",
-    "sora",
-    "guard",
-    "ocr",
-)
-"""Parts of the names of models that do not chat."""
 
 
 class Delta(NamedTuple):
@@ -67,10 +50,14 @@ class Summary(NamedTuple):
     Attributes:
         model: The model that answered, as the provider names it.
         ttft_ms: From sending to the first piece of text, or None when there was no text.
-        tokens_per_s: Tokens after the first by the time they took, or None when the provider sent no usage.
-        usage: Counts by the provider's names, or None.
+        tokens_per_s: Tokens after the first by the time they took; None when the provider sent no usage, or no stream.
+        usage: Counts by the provider's names, or None: prompt_tokens, completion_tokens, total_tokens and, where
+            sent, reasoning_tokens, which are part of completion_tokens.
         finish_reason: "stop", "length", another word of the provider, TOO_LONG, or None.
         request_id: The provider's id of the request, or None.
+        streamed: False when the server sent the answer in one piece.
+        limits: What the rate limits leave, in our own words, or "".
+        status: HTTP status of the answer.
     """
 
     model: str
@@ -79,67 +66,43 @@ class Summary(NamedTuple):
     usage: dict[str, int] | None
     finish_reason: str | None
     request_id: str | None
-
-
-class _Progress:
-    """What a running stream has shown so far."""
-
-    def __init__(self, model: str, secret: Secret) -> None:
-        self.model = model
-        self.secret = secret
-        self.scrub = _Scrubber(secret)
-        self.started = time.monotonic()
-        self.first: float | None = None
-        self.last = self.started
-        self.chunks = 0
-        self.usage: dict[str, int] | None = None
-        self.finish_reason: str | None = None
-        self.request_id: str | None = None
-
-    def take(self, chunk: ChatCompletionChunk) -> str:
-        """Note what a chunk says and return its text; every field may be missing, whatever the types promise."""
-        self.chunks += 1
-        model = getattr(chunk, "model", None)
-        if isinstance(model, str) and model and len(model) <= 200:
-            self.model = self.scrub.whole(model)
-        usage = getattr(chunk, "usage", None)
-        if usage is not None:
-            self.usage = _counts(usage)
-        choices = getattr(chunk, "choices", None)
-        if not isinstance(choices, list) or not choices:
-            return ""
-        finish = getattr(choices[0], "finish_reason", None)
-        if isinstance(finish, str):
-            self.finish_reason = mapping.plain_code(finish.lower(), self.secret) or "other"
-        text = getattr(getattr(choices[0], "delta", None), "content", None)
-        if not isinstance(text, str) or not text:
-            return ""
-        self.last = time.monotonic()
-        self.first = self.first or self.last
-        return self.scrub.feed(text)
+    streamed: bool = True
+    limits: str = ""
+    status: int = 200
 
     @property
-    def complete(self) -> bool:
-        """Whether the provider said that the answer is over; the SDK hides [DONE]."""
-        return self.finish_reason is not None or self.usage is not None
+    def remark(self) -> str:
+        """One sentence on an answer that ended otherwise than by itself, or ""."""
+        if self.finish_reason == TOO_LONG:
+            return f"Only the first {ANSWER_LIMIT:,} characters are shown."
+        if self.finish_reason == "length" and self.ttft_ms is None:
+            return f"All {MAX_TOKENS:,} tokens of a test prompt went into reasoning, none into an answer."
+        if self.finish_reason == "length":
+            return f"Ended at the limit of {MAX_TOKENS:,} tokens of a test prompt."
+        if self.finish_reason == "content_filter":
+            return "The provider's content filter ended the answer."
+        return "" if self.ttft_ms is not None else "The answer has no text."
 
-    def summary(self) -> Summary:
-        ttft = None if self.first is None else round((self.first - self.started) * 1000)
-        tokens = (self.usage or {}).get("completion_tokens", 0)
-        span = self.last - (self.first or self.last)
-        speed = (tokens - 1) / span if tokens > 1 and span > 0 else None
-        return Summary(self.model, ttft, speed, self.usage, self.finish_reason, self.request_id)
+    @property
+    def verdict(self) -> Verdict:
+        """What an answer that came whole proves of the key."""
+        detail = "It answered the prompt."
+        now = int(time.time())
+        return Verdict("valid", detail, now, self.ttft_ms, self.status, None, self.request_id, limits=self.limits)
 
 
 async def stream(
-    key: Key, secret: Secret, text: str, *, model: str | None = None, timeout_s: float
+    key: Key, secret: Secret, text: str, *, system: str = "", model: str = "", timeout_s: float
 ) -> AsyncGenerator[Delta | Summary]:
     """Send a prompt and yield the answer's pieces, then one Summary. Closing the generator cancels the request.
 
+    A server that refuses streaming or sends JSON instead is taken as it is: its answer is one piece.
+
     Args:
-        key: Says where to send it, and the model when `model` is None.
+        key: Says where to send it, and the model when `model` is "".
         secret: The key's value. Where the answer repeats it, the masked form is yielded.
         text: The prompt.
+        system: The system prompt, or "".
         model: Model to ask; by default the key's, else a small one of its own list.
         timeout_s: Seconds of silence after which the stream counts as cut.
 
@@ -149,30 +112,31 @@ async def stream(
     """
     await _ready(key, secret)
     failure: ProviderError | None = None
-    progress: _Progress | None = None
+    answer: Answer | None = None
     try:
         async with client.open_client(key, secret, timeout_s) as opened:
-            chosen = model or key.model or await _choose_model(opened, key, secret, timeout_s)
-            progress = _Progress(chosen, secret)
-            chunks = await _open(opened, key, text, progress, timeout_s)
-            async with aclosing(_pieces(chunks, progress, timeout_s)) as pieces:
+            chosen = model or key.model or await listing.choose(opened, key, secret, timeout_s)
+            answer = Answer(chosen, secret)
+            request = asking.first(_rules(key), chosen, text, system)
+            pieces = await _open(opened, key, request, answer, timeout_s)
+            async with aclosing(pieces):
                 async for piece in pieces:
                     yield Delta(piece)
-            failure = _unfinished(key, progress)
+            failure = _unfinished(key, answer)
             if failure is None:
-                yield progress.summary()
+                yield _summary(answer)
     except (KeyRefused, ProviderUnreachable):
         raise
     except Exception as error:  # a server can make the libraries raise nearly anything
-        begun = progress is not None and progress.chunks > 0
-        failure = _failure(error, key, secret, timeout_s, begun=begun)
+        begun = answer is not None and answer.chunks > 0
+        failure = failures.reduced(error, key, secret, timeout_s, begun=begun)
     if failure is not None:
         # Raised out here: inside the block the library's error, which holds the request, would hang on to it.
         raise failure
 
 
 async def models(key: Key, secret: Secret, *, timeout_s: float) -> list[str]:
-    """Return the ids of the models a key lists, in the provider's order.
+    """Return the models a prompt can be sent to with a key: small ones first, then the rest by name.
 
     Raises:
         KeyRefused: As for `stream`.
@@ -181,107 +145,61 @@ async def models(key: Key, secret: Secret, *, timeout_s: float) -> list[str]:
     await _ready(key, secret)
     try:
         async with client.open_client(key, secret, timeout_s) as opened:
-            return await _list_models(opened, key, secret, timeout_s)
+            return listing.chatting(_rules(key), await listing.listed(opened, key, secret, timeout_s))
     except (KeyRefused, ProviderUnreachable):
         raise
     except Exception as error:
-        failure = _failure(error, key, secret, timeout_s)
+        failure = failures.reduced(error, key, secret, timeout_s)
     raise failure
+
+
+def _rules(key: Key) -> Provider:
+    return checks.probe_of(key)[0]
 
 
 async def _ready(key: Key, secret: Secret) -> None:
     problem = client.unsendable(secret)
     if problem is not None:
-        raise _error("invalid", problem)
+        raise failed("invalid", problem)
     problem = checks.problem_of(key)
     if problem is not None:
-        raise _error("unknown", f"{problem} The key was not sent.")
+        raise failed("unknown", f"{problem} The key was not sent.")
     await client.load()
 
 
-async def _list_models(opened: KeyClient, key: Key, secret: Secret, timeout_s: float) -> list[str]:
-    provider, _probe = checks.probe_of(key)
-    host = client.host_of(key)
-    async with asyncio.timeout(timeout_s):
-        reply = await checks.ask(opened, "/models", provider, secret)
-    if reply.error is not None:
-        word, detail = mapping.judge(reply.error, host)
-        raise _error(word, detail, reply.status, mapping.plain_code(reply.error.code, secret), reply.request_id)
-    ids = checks.model_ids(reply.body)
-    if ids is None:
-        raise _error("unknown", f"{host} sent no list of models. Check the base URL.", reply.status)
-    return ids
-
-
-async def _choose_model(opened: KeyClient, key: Key, secret: Secret, timeout_s: float) -> str:
-    provider, _probe = checks.probe_of(key)
-    try:
-        listed = await _list_models(opened, key, secret, timeout_s)
-    except ProviderUnreachable as error:
-        if error.verdict.word not in ("restricted", "unknown"):
-            raise
-        listed = []  # a restricted key may prompt and not list
-    chosen = _preferred(provider, listed)
-    if chosen is None:
-        raise _error("unknown", "No model to ask is known for this key: name one.")
-    return chosen
-
-
-def _preferred(provider: Provider, listed: list[str]) -> str | None:
-    known = set(listed)
-    small = next((each for each in provider.small_models if each in known), None)
-    chatting = (each for each in listed if not any(part in each.lower() for part in _NO_CHAT))
-    return small or next(chatting, None) or next(iter(provider.small_models), None)
-
-
 async def _open(
-    opened: KeyClient, key: Key, text: str, progress: _Progress, timeout_s: float
-) -> AsyncIterator[ChatCompletionChunk]:
-    """Start the stream; a server that refuses a parameter is asked again without it."""
-    import openai
-
-    provider, _probe = checks.probe_of(key)
-    body: dict[str, object] = {"stream_options": {"include_usage": True}, provider.max_tokens_field: MAX_TOKENS}
-    tried: set[str] = set()
-    while True:
-        tried.update(body)
-        progress.started = time.monotonic()
-        try:
-            async with asyncio.timeout(timeout_s):
-                started = await opened.chat.completions.create(
-                    model=progress.model, messages=[{"role": "user", "content": text}], stream=True, extra_body=body
-                )
-        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-            answer = mapping.read_answer(error.response.status_code, error.response.headers, error.response.content)
-            fewer = _without_refused(body, answer, tried)
-            if fewer is None:
-                raise
-            body = fewer
-            continue
-        progress.request_id = mapping.plain_id(started.response.headers.get("x-request-id"), progress.secret)
-        return started
-
-
-def _without_refused(body: dict[str, object], answer: mapping.Answer, tried: set[str]) -> dict[str, object] | None:
-    """Return what to send instead after a refusal, or None when the parameters are not to blame.
-
-    Every call sends less, or a limit under its other name once, so this ends.
-    """
-    if not body or mapping.judge(answer, "")[0] != "unknown":
-        return None
-    if "stream_options" in body and "stream_options" in answer.text:
-        return {name: value for name, value in body.items() if name != "stream_options"}
-    other = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
-    named = next((name for name in other if name in body and name in answer.text), None)
-    if named is None:
-        return {}
-    kept = {name: value for name, value in body.items() if name != named}
-    return kept if other[named] in tried else {**kept, other[named]: body[named]}
-
-
-async def _pieces(
-    chunks: AsyncIterator[ChatCompletionChunk], progress: _Progress, timeout_s: float
+    opened: KeyClient, key: Key, request: asking.Request, answer: Answer, timeout_s: float
 ) -> AsyncGenerator[str]:
+    """Send the request and return the pieces of its answer."""
+    import httpx2
+
+    got = await asking.send(opened, request, _rules(key), answer.secret, timeout_s=timeout_s, sending=answer.begin)
+    response = got if isinstance(got, httpx2.Response) else got.response
+    answer.status = response.status_code
+    answer.request_id = mapping.plain_id(response.headers.get("x-request-id"), answer.secret)
+    answer.limits = limits.read(response.headers)
+    plain = "json" in response.headers.get("content-type", "").lower()
+    if isinstance(got, httpx2.Response) or plain:
+        answer.streamed = False
+        return _whole(response, answer, timeout_s)
+    return _pieces(got, answer, timeout_s)
+
+
+async def _whole(response: httpx2.Response, answer: Answer, timeout_s: float) -> AsyncGenerator[str]:
+    """Yield the text of an answer that is no stream, in one piece."""
+    async with asyncio.timeout(timeout_s):
+        body = await response.aread()
+    parsed = await asyncio.to_thread(checks.parse, body)
+    if isinstance(parsed, dict) and parsed.get("error"):
+        reason = mapping.read_error(parsed)
+        word, detail = mapping.judge(reason, response.url.netloc.decode("ascii", "replace"))
+        code = mapping.plain_code(reason.code, answer.secret)
+        raise failed(word, detail, answer.status, code, answer.request_id, said=answer.limits)
+    if text := (answer.take(parsed) + answer.end())[:ANSWER_LIMIT]:
+        yield text
+
+
+async def _pieces(chunks: AsyncIterator[ChatCompletionChunk], answer: Answer, timeout_s: float) -> AsyncGenerator[str]:
     """Yield the text of a stream, without the key; silence longer than `timeout_s` raises TimeoutError."""
     iterator = aiter(chunks)
     left = ANSWER_LIMIT
@@ -291,87 +209,38 @@ async def _pieces(
                 chunk = await anext(iterator)
         except StopAsyncIteration:
             break
-        if piece := progress.take(chunk)[:left]:
+        if piece := answer.take(chunk)[:left]:
             left -= len(piece)
             yield piece
     else:
-        progress.finish_reason = TOO_LONG
+        answer.finish_reason = TOO_LONG
         return
-    if rest := progress.scrub.end():
+    if rest := answer.end():
         yield rest
 
 
-def _unfinished(key: Key, progress: _Progress) -> ProviderError | None:
-    if progress.complete:
+def _unfinished(key: Key, answer: Answer) -> ProviderError | None:
+    if answer.complete:
         return None
     host = client.host_of(key)
-    if progress.chunks == 0:
+    if answer.chunks == 0:
         detail = f"{host} ended the answer without sending any of it. Try another model."
+    elif not answer.streamed:
+        detail = f"{host} sent something that is no API's answer. Check the base URL."
     else:
         detail = f"The answer was cut: {host} stopped before its end."
-    return _error("unknown", detail, 200, None, progress.request_id)
+    return failed("unknown", detail, answer.status, None, answer.request_id, said=answer.limits)
 
 
-def _failure(error: Exception, key: Key, secret: Secret, timeout_s: float, *, begun: bool = False) -> ProviderError:
-    import openai
-
-    host = client.host_of(key)
-    if isinstance(error, openai.APIStatusError):
-        response = error.response
-        answer = mapping.read_answer(response.status_code, response.headers, response.content)
-        request_id = mapping.plain_id(response.headers.get("x-request-id"), secret)
-        word, detail = mapping.judge(answer, host)
-        return _error(word, detail, answer.status, mapping.plain_code(answer.code, secret), request_id)
-    if isinstance(error, openai.APIError) and error.body is not None:  # an error object inside the stream
-        answer = mapping.read_error(error.body)
-        word, detail = mapping.judge(answer, host)
-        return _error(word, detail, None, mapping.plain_code(answer.code, secret))
-    return _error(*mapping.judge_failure(error, host, timeout_s, begun=begun))
-
-
-def _error(
-    word: VerdictWord,
-    detail: str,
-    status: int | None = None,
-    code: str | None = None,
-    request_id: str | None = None,
-) -> ProviderError:
-    verdict = Verdict(word, detail, int(time.time()), None, status, code, request_id)
-    return KeyRefused(verdict) if word in ("invalid", "no_quota") else ProviderUnreachable(verdict)
-
-
-def _counts(usage: object) -> dict[str, int] | None:
-    names = ("prompt_tokens", "completion_tokens", "total_tokens")
-    counts = {name: getattr(usage, name, None) for name in names}
-    return {name: count for name, count in counts.items() if isinstance(count, int)} or None
-
-
-class _Scrubber:
-    """Replaces a key inside text that comes in pieces, holding back what may be its beginning."""
-
-    _SHORTEST = 8  # shorter ones are place-holders such as "none", and their letters occur in any text
-
-    def __init__(self, secret: Secret) -> None:
-        self._secret = secret if len(secret) >= self._SHORTEST else None
-        self._held = ""
-
-    def feed(self, text: str) -> str:
-        """Take a piece and return what can be shown of it and of what was held back."""
-        if self._secret is None:
-            return text
-        key = self._secret.reveal()
-        text = (self._held + text).replace(key, self._secret.masked())
-        hold = next((n for n in range(min(len(key) - 1, len(text)), 0, -1) if key.startswith(text[-n:])), 0)
-        self._held = text[len(text) - hold :]
-        return text[: len(text) - hold]
-
-    def end(self) -> str:
-        """Return what is still held back; a long beginning of the key counts as the key."""
-        held, self._held = self._held, ""
-        if self._secret is not None and len(held) > self._SHORTEST:
-            return self._secret.masked()
-        return held
-
-    def whole(self, text: str) -> str:
-        """Replace the key in a text that is complete."""
-        return text if self._secret is None else text.replace(self._secret.reveal(), self._secret.masked())
+def _summary(answer: Answer) -> Summary:
+    return Summary(
+        answer.model,
+        answer.ttft_ms,
+        answer.tokens_per_s,
+        answer.usage,
+        answer.finish_reason,
+        answer.request_id,
+        answer.streamed,
+        answer.limits,
+        answer.status,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from keytui.errors import IndexDamaged
+    from keytui.model import Verdict
     from keytui.storage.core import Core
     from keytui.storage.doctor import Finding
     from keytui.storage.repair import Repaired
@@ -20,6 +21,12 @@ class Care:
         from keytui.storage import doctor
 
         return doctor.examine(self._core)
+
+    def checks(self, key_id: int) -> list[Verdict]:
+        """Return what the last checks of a key said, the newest first; bounded, and empty for a key that is gone."""
+        from keytui.storage import rows
+
+        return rows.checks(self._core.index, key_id)
 
     def damage(self) -> IndexDamaged | None:
         """Return what makes the index unusable, or None: for when something went wrong that nobody foresaw."""

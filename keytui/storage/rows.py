@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keytui.errors import KeyNotFound
-from keytui.model import DAY, DUE_SOON, MASK_MINIMUM, Event, Key, Rotation, Version
+from keytui.model import DAY, DUE_SOON, MASK_MINIMUM, Event, Key, Rotation, Verdict, Version
 from keytui.record import NamedTuple
 from keytui.storage.backends import Slot
 from keytui.storage.index import damaged
@@ -171,6 +171,13 @@ def events(index: Index, key_id: int | None, limit: int) -> list[Event]:
     where = "" if key_id is None else "WHERE key_id = :key"
     rows = index.query(f"{_EVENT} {where} ORDER BY id DESC LIMIT :limit", {"key": key_id, "limit": limit})
     return [_event(row) for row in rows]
+
+
+def checks(index: Index, key_id: int) -> list[Verdict]:
+    """Return the verdicts kept of one key, newest first."""
+    columns = ", ".join(Verdict._fields)
+    rows = index.query(f"SELECT {columns} FROM checks WHERE key_id = ? ORDER BY id DESC", (key_id,))  # noqa: S608 - names of fields
+    return [Verdict(*row) for row in rows]
 
 
 def undoable(index: Index) -> Event | None:

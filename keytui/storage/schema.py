@@ -121,6 +121,7 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE rotations ADD COLUMN retiring_version INTEGER;
     ALTER TABLE rotations ADD COLUMN note TEXT NOT NULL DEFAULT '';
     """,
+    "ALTER TABLE checks ADD COLUMN limits TEXT NOT NULL DEFAULT '';",
 )
 
 VERSION = len(MIGRATIONS)

@@ -98,6 +98,7 @@ RULES: tuple[Rule, ...] = (
     Rule("rotations", "retiring_version", _NUMBER_OR_NULL, "NULL"),
     Rule("rotations", "key_id", "EXISTS (SELECT 1 FROM keys WHERE keys.id = {0})", ""),
     Rule("checks", "word", _TEXT, ""),
+    Rule("checks", "limits", _TEXT, "''"),
     Rule("checks", "key_id", "EXISTS (SELECT 1 FROM keys WHERE keys.id = {0})", ""),
     Rule("events", "name", _TEXT, ""),
     Rule("events", "at", _NUMBER, ""),

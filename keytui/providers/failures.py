@@ -1,0 +1,57 @@
+"""From what went wrong with a request to the error that says it: a verdict, and none of the library's own text."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from keytui.errors import KeyRefused, ProviderUnreachable
+from keytui.model import Verdict
+from keytui.providers import client, limits, mapping
+
+if TYPE_CHECKING:
+    from keytui.errors import ProviderError
+    from keytui.model import Key, Secret, VerdictWord
+
+
+def failed(
+    word: VerdictWord,
+    detail: str,
+    status: int | None = None,
+    code: str | None = None,
+    request_id: str | None = None,
+    *,
+    said: str = "",
+) -> ProviderError:
+    """Return the error for a verdict: KeyRefused when the key is to blame, else ProviderUnreachable."""
+    verdict = Verdict(word, detail, int(time.time()), None, status, code, request_id, limits=said)
+    return KeyRefused(verdict) if word in ("invalid", "no_quota") else ProviderUnreachable(verdict)
+
+
+def reduced(error: Exception, key: Key, secret: Secret, timeout_s: float, *, begun: bool = False) -> ProviderError:
+    """Return the error for whatever the libraries raised.
+
+    Raise it outside the `except` block: the library's error holds the request, and would hang on to it.
+
+    Args:
+        error: What was raised.
+        key: Who was asked.
+        secret: The value that was sent; nothing that repeats it is kept.
+        timeout_s: Seconds of silence that were allowed.
+        begun: A part of the answer had come.
+    """
+    import openai
+
+    host = client.host_of(key)
+    if isinstance(error, openai.APIStatusError):
+        response = error.response
+        answer = mapping.read_answer(response.status_code, response.headers, response.content)
+        request_id = mapping.plain_id(response.headers.get("x-request-id"), secret)
+        word, detail = mapping.judge(answer, host)
+        code, said = mapping.plain_code(answer.code, secret), limits.read(response.headers)
+        return failed(word, detail, answer.status, code, request_id, said=said)
+    if isinstance(error, openai.APIError) and error.body is not None:  # an error object inside the stream
+        answer = mapping.read_error(error.body)
+        word, detail = mapping.judge(answer, host)
+        return failed(word, detail, None, mapping.plain_code(answer.code, secret))
+    return failed(*mapping.judge_failure(error, host, timeout_s, begun=begun))

@@ -1,0 +1,104 @@
+"""Which models a key can be asked with: its own list, without those that do not chat, the small ones first."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from keytui.errors import ProviderUnreachable
+from keytui.model import MASK_MINIMUM
+from keytui.providers import checks, client, mapping
+from keytui.providers.failures import failed
+
+if TYPE_CHECKING:
+    from keytui.model import Key, Secret
+    from keytui.providers.catalog import Provider
+    from keytui.providers.sdk import KeyClient
+
+_MOST = 5_000  # models; OpenRouter, with the longest list known, has some hundred
+_LONGEST_NAME = 200
+
+_NO_CHAT = (
+    "embed",
+    "tts",
+    "whisper",
+    "transcribe",
+    "dall-e",
+    "image",
+    "moderation",
+    "audio",
+    "realtime",
+    "rerank",
+    "davinci",
+    "babbage",
+    "sora",
+    "guard",
+    "ocr",
+)
+"""Parts of the names of models that do not chat."""
+
+
+def chatting(provider: Provider, listed: list[str]) -> list[str]:
+    """Return the models of a list that a prompt can be sent to: the provider's small ones, then the rest by name.
+
+    When no name looks like a chat model, all of them: a name is no proof.
+    """
+    able = [each for each in listed if not any(part in each.lower() for part in _NO_CHAT)] or listed
+    small = [each for each in provider.small_models if each in set(able)]
+    return [*small, *sorted(set(able) - set(small), key=str.casefold)]
+
+
+async def listed(opened: KeyClient, key: Key, secret: Secret, timeout_s: float) -> list[str]:
+    """Return the ids of the models a key lists, in the provider's order.
+
+    Raises:
+        KeyRefused: The key is invalid or has no quota.
+        ProviderUnreachable: Everything else that the server answered instead of a list.
+        Exception: Whatever the libraries raise when there is no answer.
+    """
+    provider, _probe = checks.probe_of(key)
+    host = client.host_of(key)
+    async with asyncio.timeout(timeout_s):
+        reply = await checks.ask(opened, "/models", provider, secret)
+    if reply.error is not None:
+        word, detail = mapping.judge(reply.error, host)
+        raise failed(word, detail, reply.status, mapping.plain_code(reply.error.code, secret), reply.request_id)
+    ids = checks.model_ids(reply.body)
+    if ids is None:
+        raise failed("unknown", f"{host} sent no list of models. Check the base URL.", reply.status)
+    return [each for each in ids[:_MOST] if _fit(each, secret)]
+
+
+async def choose(opened: KeyClient, key: Key, secret: Secret, timeout_s: float) -> str:
+    """Return a small model of the key's own list, or the provider's preferred one when the list is not open to it.
+
+    Raises:
+        KeyRefused: As for `listed`.
+        ProviderUnreachable: As for `listed`, or no model is known.
+        Exception: As for `listed`.
+    """
+    provider, _probe = checks.probe_of(key)
+    try:
+        found = await listed(opened, key, secret, timeout_s)
+    except ProviderUnreachable as error:
+        if error.verdict.word not in ("restricted", "unknown"):
+            raise
+        found = []  # a restricted key may prompt and not list
+    chosen = _first(provider, found) or next(iter(provider.small_models), None)
+    if chosen is None:
+        raise failed("unknown", "No model to ask is known for this key: name one.")
+    return chosen
+
+
+def _first(provider: Provider, found: list[str]) -> str | None:
+    """Return a small model, else the first that chats in the provider's own order."""
+    known = set(found)
+    small = next((each for each in provider.small_models if each in known), None)
+    able = (each for each in found if not any(part in each.lower() for part in _NO_CHAT))
+    return small or next(able, None)
+
+
+def _fit(name: str, secret: Secret) -> bool:
+    """Whether a model's name can be shown and asked for: one line, of sensible length, no part of the key in it."""
+    quotes = len(secret) >= MASK_MINIMUM and secret.reveal() in name  # a short one is a place-holder such as "ollama"
+    return bool(name) and len(name) <= _LONGEST_NAME and name.isprintable() and not quotes
