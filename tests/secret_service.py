@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PASSWORD = "throw-away"
-_WAIT = 10.0
+_WAIT = 30.0
 
 
 class SecretService(NamedTuple):

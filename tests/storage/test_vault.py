@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pexpect
 import pyrage
 import pytest
 
@@ -24,13 +28,13 @@ from keytui.storage.keystore import Keystore
 from keytui.storage.vault import Vault
 from tests.storage.killing import killed_at
 from tests.stores import fake_key, fields, open_vault, unlocked_vault_store
+from tests.terminal import default_signals
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from keytui.settings import Settings
 
 PASSPHRASE = Secret("correct horse battery staple")
+ROTATED = tuple(fake_key() for _ in range(3))
 
 
 class NoKeyring(MemoryBackend):
@@ -77,7 +81,7 @@ def slot_file(settings: Settings) -> str:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Secret]:
-    """A home whose vault was made from PASSPHRASE, and the secret in it."""
+    """A home whose vault was made from PASSPHRASE, and a secret in it; beside it "rotated", which had several."""
     from keytui import settings as settings_module
 
     home = str(tmp_path_factory.mktemp("real"))
@@ -85,6 +89,9 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Secret]:
     store.set_up_vault(PASSPHRASE)
     secret = fake_key()
     assert store.read(store.add(fields(), secret).id) == secret
+    rotated = store.add(fields("rotated"), ROTATED[0])
+    for successor in ROTATED[1:]:
+        store.switch(store.begin_rotation(rotated.id, successor).id)
     store.close()
     return home, secret
 
@@ -116,19 +123,63 @@ def test_the_identity_is_protected_strongly_enough(real: tuple[str, Secret]) -> 
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
 
 
-@pytest.mark.skipif(shutil.which("age") is None, reason="age is not installed")
-def test_the_age_tool_alone_recovers_a_secret(real: tuple[str, Secret]) -> None:
-    import pexpect
+def readme_recovery() -> tuple[str, str]:
+    """The README's way to read a vault without keytui: its commands, and the one that asks for the passphrase once."""
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    section = readme.partition("Without keytui, the standard `age` tool reads it.")[2].partition("\n## ")[0]
+    (commands,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    (once,) = re.findall(r"To type it once, `([^`]+)`", section)
+    assert "use `-i identity.txt`" in section
+    return commands, once
 
-    home, secret = real
-    vault = os.path.join(home, "vault")
-    (name,) = os.listdir(os.path.join(vault, "secrets"))
-    age = pexpect.spawn("age", ["-d", "-i", "identity.age", f"secrets/{name}"], cwd=vault, encoding="utf-8", timeout=60)
-    age.expect("assphrase")
-    age.sendline(PASSPHRASE.reveal())
-    age.expect(pexpect.EOF)
-    assert f'"secret": "{secret.reveal()}"' in (age.before or "")
-    assert '"provider": "openai"' in (age.before or "")
+
+def typed(commands: str, home: Path, passphrases: int) -> str:
+    """Type commands into a shell in a terminal, then the passphrase as often as age asks; return what is shown."""
+    environ = {"PATH": os.environ["PATH"], "HOME": str(home), "TERM": "dumb"}
+    shell = pexpect.spawn(
+        *("sh", ["-eu", "-c", commands]), env=environ, encoding="utf-8", timeout=60, preexec_fn=default_signals
+    )
+    shown = ""
+    for _ in range(passphrases):
+        shell.expect("assphrase")
+        shown += shell.before or ""
+        shell.sendline(PASSPHRASE.reveal())
+    shell.expect(pexpect.EOF)
+    shell.close()
+    assert shell.exitstatus == 0, shell.before
+    return shown + (shell.before or "")
+
+
+@pytest.mark.skipif(shutil.which("age") is None, reason="age is not installed")
+def test_the_age_tool_alone_recovers_every_secret_of_a_copied_vault(real: tuple[str, Secret], tmp_path: Path) -> None:
+    from keytui import settings as settings_module
+
+    store = Keystore(settings_module.load({"KEYTUI_HOME": real[0], "KEYTUI_NO_CACHE": "1"}))
+    labels = {v.slot: key.name for key in store.keys() for v in store.versions(key.id)}
+    store.close()
+    original, copy = os.path.join(real[0], "vault"), tmp_path / ".local/share/keytui/vault"
+    shutil.copytree(original, copy)
+    os.rename(original, f"{original}.gone")
+    try:
+        commands, once = readme_recovery()
+        assert "secret" not in typed(f"cd {copy}; umask 077; {once}", tmp_path, 1)
+        every = recovered(typed(commands.replace("-i identity.age", "-i identity.txt"), tmp_path, 0))
+        # Word for word, with one file alone: age derives the passphrase again for each, which takes a second.
+        for slot in list(labels)[1:]:
+            os.remove(copy / "secrets" / f"{slot}.age")
+        (single,) = recovered(typed(commands, tmp_path, 1))
+    finally:
+        os.rename(f"{original}.gone", original)
+    assert {each["slot"]: each["name"] for each in every} == labels
+    secrets = {("openai-prod", real[1].reveal()), *(("rotated", secret.reveal()) for secret in ROTATED)}
+    assert {(each["name"], each["secret"]) for each in every} == secrets
+    assert all(each["provider"] == "openai" for each in every)
+    assert single in every
+
+
+def recovered(shown: str) -> list[dict[str, object]]:
+    """Return the JSON among what a terminal showed."""
+    return [json.loads(part) for part in re.findall(r"\{.*\}", shown)]
 
 
 # --- setting up

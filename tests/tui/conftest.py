@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from keytui.tui.screens.main import MainScreen
 
 SIZES = ((80, 24), (120, 40))
-PATIENCE = 20.0
+PATIENCE = 30.0
 """Seconds after which a test gives up on what it waits for."""
 
 

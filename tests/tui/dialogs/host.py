@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -64,13 +65,12 @@ async def showing(
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
-    """Let the app run until the condition holds; fails after 10 s."""
-    for _ in range(1_000):
-        if condition():
-            await pilot.pause()
-            return
-        await pilot.pause(0.01)
-    raise AssertionError("what was waited for did not happen")
+    """Let the app run until the condition holds; fails after 30 s."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, f"what was waited for did not happen\n{shown(pilot.app)}"
+        await pilot.pause(0.005)
+    await pilot.pause()
 
 
 async def shows(pilot: Pilot[Any], kind: type[Screen[Any]]) -> None:
