@@ -38,10 +38,19 @@ def protect(passphrase: Secret) -> tuple[Secret, bytes]:
     """Make an identity, and return it with its passphrase-protected file.
 
     Raises:
+        StoreRefused: This machine cannot protect it well enough at the moment.
         StoreUnavailable: The child process did not end well.
     """
     identity, _, protected = _ask(passphrase, "protect").partition(b"\n")
+    check_protection(protected)
     return Secret(identity.decode()), protected
+
+
+def check_protection(protected: bytes) -> None:
+    """Raise StoreRefused when unlock() would refuse this file for its low work factor: nothing may depend on it."""
+    if (work_factor(protected) or 0) < WEAKEST:
+        hint = "Close other programs and try again."
+        raise StoreRefused("This machine is too busy to protect the vault's identity well.", hint)
 
 
 def unlock(path: str, passphrase: Secret) -> Secret:

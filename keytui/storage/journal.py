@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from keytui.storage.index import Transaction
 
 EVENTS_KEPT = 5_000
-"""How many events the index keeps; the oldest go first."""
+"""How many events the index keeps; the oldest go first. A deletion or a rotation stays while it can be undone."""
 
 CHECKS_KEPT = 20
 """How many checks of one key the index keeps."""
@@ -43,7 +43,9 @@ def note(
     event = transaction.insert(
         "events", key_id=key_id, name=name, at=at, type=kind, detail=detail, undoable=undoable, data=data
     )
-    transaction.execute("DELETE FROM events WHERE id <= ?", (event - EVENTS_KEPT,))
+    transaction.execute(
+        "DELETE FROM events WHERE id <= ? AND NOT (undoable AND type IN ('deleted', 'rotated'))", (event - EVENTS_KEPT,)
+    )
     return event
 
 

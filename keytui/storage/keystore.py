@@ -124,20 +124,14 @@ class Keystore(Care, Rotating):
         """
         core = self._core
         place = rows.place(core.index, key_id, version_id)
-        backend = core.backend(place.backend)
         try:
-            try:
-                secret = backend.read(place.slot)
-            except StoreLocked as error:
-                if error.backend != "vault":
-                    raise
-                from keytui.storage import choosing
-
-                choosing.unlock_quietly(core)
-                secret = backend.read(place.slot)
+            secret = self._taken(place)
         except SecretMissing:
-            self._mark_missing(place, missing=True)
-            raise
+            place, before = rows.place(core.index, key_id, version_id), place
+            if place.slot.id == before.slot.id:
+                self._mark_missing(place, missing=True)
+                raise
+            secret = self._taken(place)  # it was moved or replaced meanwhile
         if place.missing:
             self._mark_missing(place, missing=False)
         # The vault's files carry their own proof; another store could give back something else.
@@ -262,7 +256,8 @@ class Keystore(Care, Rotating):
         """Create the vault, choose it, and leave it unlocked. Takes seconds: its key is derived in a child process.
 
         Raises:
-            StoreRefused: There is one already, or the folder cannot be written.
+            StoreRefused: There is one already, the folder cannot be written, or the machine is too busy for a
+                protection that unlock() accepts.
         """
         from keytui.storage import choosing
 
@@ -339,9 +334,22 @@ class Keystore(Care, Rotating):
 
         choosing.lock(self._core)
 
+    def _taken(self, place: rows.Place) -> Secret:
+        backend = self._core.backend(place.backend)
+        try:
+            return backend.read(place.slot)
+        except StoreLocked as error:
+            if error.backend != "vault":
+                raise
+        from keytui.storage import choosing
+
+        choosing.unlock_quietly(self._core)
+        return backend.read(place.slot)
+
     def _mark_missing(self, place: rows.Place, *, missing: bool) -> None:
         try:
             with self._core.index.write() as transaction:
-                transaction.execute("UPDATE versions SET missing = ? WHERE id = ?", (int(missing), place.version_id))
+                values = (int(missing), place.version_id, place.slot.id)
+                transaction.execute("UPDATE versions SET missing = ? WHERE id = ? AND slot = ?", values)
         except StoreError:
             pass  # the mark is for the list; the reader learns the truth either way

@@ -149,8 +149,9 @@ def _version(core: Core, target: BackendName, key_id: int, version_id: int) -> N
     steps.reached("migrate.row_pending")
     try:
         slots.fill(core.backend(target), new, secret, "migrate")
-    except StoreError:
-        _empty(core, key_id, helper)
+    except StoreError as error:
+        if not isinstance(error, StoreUnavailable):  # after a deadline the write may still arrive; recovery empties it
+            _empty(core, key_id, helper)
         raise
     with core.index.write() as transaction:
         transaction.execute("DELETE FROM versions WHERE id = ?", (helper,))

@@ -32,6 +32,7 @@ def change(core: Core, old: Secret, ask: Callable[[], Secret]) -> None:
     recipient = _read(os.path.join(core.settings.vault_dir, "recipient.txt")).decode().strip()
     text = Secret(f"# public key: {recipient}\n{identity.reveal()}\n")
     sealed = derive.seal(text, new)
+    derive.check_protection(sealed)
     if derive.unseal(sealed, new) != text:
         raise SecretDamaged("The new passphrase did not open what it closed.", "Nothing was changed. Try again.")
     steps.reached("passphrase.sealed")

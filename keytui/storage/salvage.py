@@ -32,10 +32,12 @@ def copy(path: str, transaction: Transaction) -> int:
         return 0
     for way in _WAYS:
         with suppress(*FAILURES), closing(_connected(path, way)) as connection:
-            _copy_meta(connection, transaction)
+            whole = _copy_meta(connection, transaction)
             transaction.execute("PRAGMA defer_foreign_keys=ON")
             for table in _TABLES:
                 _copy_table(connection, transaction, table)
+            if not whole:  # they were made with a key that is lost; what is compared with them would look damaged
+                transaction.execute("UPDATE versions SET fingerprint = NULL")
             break
     soundness.put_right(transaction)
     _settle(transaction)
@@ -54,11 +56,14 @@ def _connected(path: str, way: str) -> sqlite3.Connection:
     return connection
 
 
-def _copy_meta(connection: sqlite3.Connection, transaction: Transaction) -> None:
+def _copy_meta(connection: sqlite3.Connection, transaction: Transaction) -> bool:
+    """Copy the key of the fingerprints; says whether it was there."""
     with suppress(*FAILURES):
         for (value,) in connection.execute("SELECT value FROM meta WHERE name = 'fingerprint_key'"):
             if isinstance(value, bytes) and len(value) == 32:
                 transaction.execute("UPDATE meta SET value = ? WHERE name = 'fingerprint_key'", (value,))
+                return True
+    return False
 
 
 def _copy_table(connection: sqlite3.Connection, transaction: Transaction, table: str) -> None:

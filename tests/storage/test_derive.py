@@ -76,6 +76,13 @@ def test_a_weak_factor_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert derive._protect("p").endswith(b" 16\n")
 
 
+def test_an_identity_that_could_not_be_opened_again_is_not_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    weak = b"AGE-SECRET-KEY-1\nage-encryption.org/v1\n-> scrypt c2FsdA %d\n" % (derive.WEAKEST - 1)
+    monkeypatch.setattr(derive, "_ask", lambda *_: weak)
+    with pytest.raises(StoreRefused, match="too busy"):
+        derive.protect(PASSPHRASE)
+
+
 def test_the_passphrase_is_in_no_command_line(monkeypatch: pytest.MonkeyPatch, machine: Path) -> None:
     commands: list[object] = []
     start = subprocess.Popen

@@ -347,6 +347,26 @@ def test_events_are_bounded(timed: Keystore, monkeypatch: pytest.MonkeyPatch) ->
     assert [event.name for event in timed.events()] == ["key-4", "key-3", "key-2"]
 
 
+def test_what_the_trash_and_a_rotation_need_is_not_pushed_out_of_the_events(
+    timed: Keystore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from keytui.storage import journal
+
+    monkeypatch.setattr(journal, "EVENTS_KEPT", 3)
+    before, gone = fake_key(), fake_key()
+    key = timed.add(fields("rotated"), before)
+    rotated(timed, key, fake_key())
+    timed.delete(timed.add(fields("gone"), gone).id)
+    for number in range(5):
+        timed.add(fields(f"key-{number}"), fake_key())
+    timed.undo(newest(timed).id)
+    assert timed.read(timed.find("gone").id) == gone
+    timed.undo(newest(timed).id)
+    assert timed.read(key.id) == before
+    timed.add(fields("next"), fake_key())
+    assert len(timed.events()) == 3
+
+
 def test_any_write_of_any_process_changes_the_data_version(settings: Settings) -> None:
     memory = MemoryBackend()
     one, two = memory_store(settings, memory=memory), memory_store(settings, memory=memory)

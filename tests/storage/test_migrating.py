@@ -100,6 +100,22 @@ def test_and_back(store: Keystore, settings: Settings, keyring: Keyring) -> None
     assert store.read(store.find("one").id) == CURRENT
 
 
+def test_a_value_that_moves_while_it_is_read_is_read_where_it_is_now(
+    store: Keystore, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = store.find("one")
+    read = keyring.read
+
+    def late(slot: Slot) -> Secret:
+        monkeypatch.setattr(keyring, "read", read)
+        moved(store)
+        return read(slot)
+
+    monkeypatch.setattr(keyring, "read", late)
+    assert store.read(key.id) == CURRENT
+    assert store.key(key.id).state == "active"
+
+
 def test_new_keys_go_to_the_target_from_then_on(store: Keystore, settings: Settings) -> None:
     moved(store)
     assert store.settings.backend == "vault"
@@ -170,6 +186,26 @@ def test_a_target_that_refuses_one_key_keeps_nothing_of_it(
     assert store.find("two").backend == "vault"
     assert len(files(settings)) == 1
     assert len(keyring.secrets) == 3
+
+
+def test_a_copy_that_arrives_after_its_deadline_is_emptied_later(
+    store: Keystore, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved(store)
+    write, late = keyring.write, []
+
+    def slow(slot: Slot, secret: Secret) -> None:
+        late.append((slot, secret))
+        raise StoreUnavailable("The OS keyring did not answer within 1 s.")
+
+    monkeypatch.setattr(keyring, "write", slow)
+    store.migrate("os", lambda _: None)
+    monkeypatch.setattr(keyring, "write", write)
+    write(*late[0])
+    copies = set(keyring.secrets)
+    store.add(fields("next"), fake_key())
+    assert copies
+    assert not copies & set(keyring.secrets)
 
 
 def test_an_old_copy_that_cannot_be_deleted_is_known_until_it_is(store: Keystore, keyring: Keyring) -> None:

@@ -102,6 +102,18 @@ def test_what_does_not_open_again_is_not_put_in_place(
     assert identity_file(settings) == before
 
 
+def test_what_is_protected_too_weakly_to_be_opened_is_not_put_in_place(
+    settings: Settings, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert key
+    before = identity_file(settings)
+    sealed = derive.seal(SECRET, NEW).replace(b"c2FsdA 18", b"c2FsdA 14")
+    monkeypatch.setattr(derive, "seal", lambda *_: sealed)
+    with pytest.raises(StoreRefused, match="too busy"):
+        fresh(settings).change_passphrase(OLD, new)
+    assert identity_file(settings) == before
+
+
 def test_of_two_changes_at_once_the_later_one_is_refused(settings: Settings, key: Key) -> None:
     assert key
 

@@ -255,6 +255,20 @@ def test_a_broken_index_of_a_keyring_is_repaired_from_its_list(settings: Setting
     assert {key.name: store.read(key.id) for key in store.keys()} == secrets
 
 
+@pytest.mark.parametrize("damage", ["DELETE FROM meta", "UPDATE meta SET value = X'00'"])
+def test_without_the_key_of_its_fingerprints_a_keyring_is_read_all_the_same(settings: Settings, damage: str) -> None:
+    memory, secret = MemoryBackend(), fake_key()
+    store = memory_store(settings, memory=memory)
+    store.add(fields("one"), secret)
+    store.close()
+    with closing(sqlite3.connect(settings.index_path)) as connection:
+        connection.execute(damage)
+        connection.commit()
+    store = memory_store(settings, memory=memory)
+    store.repair()
+    assert {key.name: store.read(key.id) for key in store.keys()} == {"one": secret}
+
+
 def test_a_damaged_byte_never_looks_like_a_deletion(home: Home) -> None:
     with closing(sqlite3.connect(home.path)) as connection:
         connection.execute("UPDATE keys SET purge_at = 0 WHERE name = 'key-1'")
