@@ -161,6 +161,19 @@ class ProviderUnreachable(ProviderError):
     exit_code = EXIT_UNREACHABLE
 
 
+class IssueUnknown(ProviderUnreachable):
+    """A key may or may not have been created: the connection ended between the request and its answer.
+
+    Nobody repeats the request before the key was looked for by its name.
+    """
+
+
+class ExpiryRequired(ProviderError):
+    """A policy of the organization wants new keys to expire, or sooner than was asked for."""
+
+    exit_code = EXIT_REFUSED
+
+
 class NotConfirmed(KeytuiError):
     """The person declined, or there was nobody to ask."""
 

@@ -7,6 +7,7 @@ import time
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, cast
 
+from keytui.demo.admin import PATHS, Dropped
 from keytui.demo.answers import FAILURES, Failure, all_models, error_body, models_of, pieces_for
 
 if TYPE_CHECKING:
@@ -49,16 +50,24 @@ class DemoHandler(BaseHTTPRequestHandler):
         """Answer a POST request."""
         self._serve("POST")
 
+    def do_PATCH(self) -> None:
+        """Answer a PATCH request."""
+        self._serve("PATCH")
+
+    def do_DELETE(self) -> None:
+        """Answer a DELETE request."""
+        self._serve("DELETE")
+
     def _serve(self, method: str) -> None:
         path = self.path.partition("?")[0].rstrip("/")
         self._request_id = self.demo.note_request(method, path)
         self._started = time.monotonic()
         try:
-            body = self._read_body() if method == "POST" else b""
+            body = self._read_body() if method in ("POST", "PATCH") else b""
             if body is None:
                 return
             self._route(method, path, body)
-        except (_Cut, ConnectionError, TimeoutError):
+        except (_Cut, Dropped, ConnectionError, TimeoutError):
             self.close_connection = True
 
     def _route(self, method: str, path: str, body: bytes) -> None:
@@ -68,12 +77,10 @@ class DemoHandler(BaseHTTPRequestHandler):
         answers = {
             ("GET", "/v1/models"): self._models,
             ("GET", "/v1/key"): self._openrouter_key,
-            ("GET", "/v1/keys"): self._empty_list,
-            ("GET", "/v1/organization/projects"): self._empty_list,
             ("GET", "/v1/organizations/api_keys"): self._empty_list,
             ("POST", "/v1/chat/completions"): self._chat,
         }
-        answer = answers.get((method, path))
+        answer = self._organization if path.startswith(PATHS) else answers.get((method, path))
         if answer is None:
             self._fail(Failure(404, None, "invalid_request_error", f"Unknown request URL: {method} {path}."))
             return
@@ -110,6 +117,11 @@ class DemoHandler(BaseHTTPRequestHandler):
 
     def _empty_list(self, key: str, state: str, body: bytes) -> None:  # noqa: ARG002 - all answers share one signature
         self._send_json(200, {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False})
+
+    def _organization(self, key: str, state: str, body: bytes) -> None:  # noqa: ARG002 - all answers share one signature
+        path, _, query = self.path.partition("?")
+        answer = self.demo.admin.answer(self.command, path.rstrip("/"), query, body, key)
+        self._send_json(answer.status, answer.body)
 
     def _chat(self, key: str, state: str, body: bytes) -> None:
         asked = _parsed(body)

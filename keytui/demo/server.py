@@ -9,23 +9,30 @@ key follows a rule one can try by hand:
 - everything else is refused with 401.
 
 The server keeps SHA-256 digests of keys only, and writes no log. It serves the paths of OpenAI, OpenRouter's key
-endpoint and Anthropic's headers under one base URL, so that keys of every provider can point at it.
+endpoints and Anthropic's headers under one base URL, so that keys of every provider can point at it.
+
+Any valid key that it did not issue itself administers an organization (see `keytui.demo.admin`): it creates keys under
+/v1/organization/projects/proj_demo/service_accounts as OpenAI does, and under /v1/keys as OpenRouter does. An issued
+key works until it is deleted or expires, and is refused with 401 from then on.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import socket
 import threading
+import time
 from collections import deque
 from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
+from keytui.demo.admin import Admin
 from keytui.demo.answers import STATES, unregistered_state
 from keytui.demo.handler import DemoHandler
+from keytui.demo.organization import digest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
     from keytui.model import Secret
@@ -84,22 +91,32 @@ class DemoServer:
         port: Port on 127.0.0.1; 0 takes a free one.
         delta_seconds: Pause between two streamed pieces, in seconds; a slow key takes ten times as long.
         slow_seconds: Time before a slow key's answer, in seconds.
+        clock: Seconds since the epoch; decides which issued keys have expired.
 
     Attributes:
         requests: The last requests as (method, path without query), for tests.
         state: States of registered keys by SHA-256 digest.
+        admin: The organization behind the admin endpoints, and what is to go wrong there.
         stopping: Set when the server stops; slow answers wait on it.
 
     Raises:
         OSError: The port is taken.
     """
 
-    def __init__(self, port: int = 0, *, delta_seconds: float = 0.03, slow_seconds: float = 2.0) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        delta_seconds: float = 0.03,
+        slow_seconds: float = 2.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.delta_seconds = delta_seconds
         self.slow_seconds = slow_seconds
         self.requests: deque[tuple[str, str]] = deque(maxlen=_LOG_LENGTH)
         self.state: dict[str, str] = {}
         self.stopping = threading.Event()
+        self.admin = Admin(self.stopping, clock)
         self._count = 0
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -151,7 +168,11 @@ class DemoServer:
 
     def state_of(self, key: str) -> str:
         """Return how a key sent by a client answers."""
-        return self.state.get(digest(key)) or unregistered_state(key)
+        issued = self.admin.state_of(key)
+        if issued not in (None, "valid"):
+            return issued
+        # The words by which an unregistered key chooses its state can stand in an issued one by chance.
+        return self.state.get(digest(key)) or issued or unregistered_state(key)
 
     def note_request(self, method: str, path: str) -> str:
         """Log a request and return its id."""
@@ -159,8 +180,3 @@ class DemoServer:
             self._count += 1
             self.requests.append((method, path))
             return f"req_demo_{self._count:06d}"
-
-
-def digest(key: str) -> str:
-    """Return the SHA-256 digest under which a key is known here."""
-    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()

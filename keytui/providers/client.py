@@ -86,7 +86,7 @@ def unsendable(secret: Secret) -> str | None:
     return None
 
 
-def open_client(key: Key, secret: Secret, timeout_s: float) -> KeyClient:
+def open_client(key: Key, secret: Secret, timeout_s: float, *, admin: bool = False) -> KeyClient:
     """Make a client for a key; `load` must have ended before, and the caller closes it.
 
     Everything is explicit: no variable of the environment reaches a request, no redirect is followed, nothing is
@@ -96,13 +96,14 @@ def open_client(key: Key, secret: Secret, timeout_s: float) -> KeyClient:
         key: Gives the base URL.
         secret: A secret that `unsendable` has nothing against.
         timeout_s: Seconds of silence until a request fails.
+        admin: The client is for `client.admin`.
     """
     from keytui.providers import sdk
 
     base_url = base_url_of(key)
     parts = urlsplit(base_url)
     proxies = parts.scheme == "https" and not is_loopback((parts.hostname or "").lower())
-    return sdk.build(secret, base_url, timeout_s=timeout_s, proxies=proxies)
+    return sdk.build(secret, base_url, timeout_s=timeout_s, proxies=proxies, admin=admin)
 
 
 def base_url_of(key: Key) -> str:

@@ -225,9 +225,9 @@ def judge_failure(error: BaseException, host: str, timeout_s: float, *, begun: b
         timeout_s: Seconds of silence that were allowed.
         begun: A part of the answer had come.
     """
-    causes = list(_causes(error))
+    found = list(causes(error))
     for kinds, word, sentence in (*(_cuts() if begun else ()), *_failures()):
-        if any(isinstance(each, kinds) for each in causes):
+        if any(isinstance(each, kinds) for each in found):
             return word, sentence.format(host=host, timeout=f"{timeout_s:g}")
     return "unknown", f"{host} answered something that keytui does not understand."
 
@@ -284,7 +284,7 @@ def _failures() -> tuple[_Failure, ...]:
     )
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an error, what caused it, and the members of groups (a host with several addresses)."""
     waiting, seen = [error], set[int]()
     while waiting:

@@ -59,7 +59,7 @@ class KeyClient(openai.AsyncOpenAI):
             "Accept-Encoding": "identity",
             "Content-Type": "application/json",
             "User-Agent": f"keytui/{__version__}",
-            "Authorization": f"Bearer {self.api_key}",
+            "Authorization": f"Bearer {self.admin_api_key or self.api_key}",
         }
 
 
@@ -112,6 +112,7 @@ def build(
     *,
     timeout_s: float,
     proxies: bool,
+    admin: bool = False,
     transport: httpx2.AsyncBaseTransport | None = None,
 ) -> KeyClient:
     """Make a client for one key; nothing is sent yet.
@@ -121,6 +122,7 @@ def build(
         base_url: Root of the API.
         timeout_s: Seconds of silence on the connection until a request fails.
         proxies: Whether HTTPS_PROXY and its kin apply.
+        admin: The key is for `client.admin`, whose calls take it from `admin_api_key` alone.
         transport: Stands in for the network, for warming up.
 
     Raises:
@@ -144,9 +146,9 @@ def build(
     except (ImportError, ValueError, httpx2.InvalidURL):  # a SOCKS proxy without its package, a malformed address
         raise ProxyUnusable from None
     client = KeyClient(
-        api_key=secret.reveal(),
         # Empty, not None: None would be filled from the environment.
-        admin_api_key="",
+        api_key="" if admin else secret.reveal(),
+        admin_api_key=secret.reveal() if admin else "",
         organization="",
         project="",
         webhook_secret="",
