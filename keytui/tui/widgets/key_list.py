@@ -212,11 +212,12 @@ class KeyList(LineList):
     def blank(self, y: int, width: int) -> list[Segment]:
         """Return a line of the text that stands in an empty list."""
         line = y - self.HEADER
-        if self._total or not 0 <= line < len(self.empty):
+        if self._total or line < 0:
             return []
         room = max(0, width - 1)
+        lines = [part for text in self.empty for part in _broken(text, room)]
         segments = [self.segment(" ")]
-        for text, tone in self.empty[line]:
+        for text, tone in lines[line] if line < len(lines) else ():
             cut = words.fit(text, min(room, cell_len(text)))
             room -= cell_len(cut)
             segments.append(self.segment(cut, tone))
@@ -233,3 +234,12 @@ class KeysPane(Vertical):
     def compose(self) -> ComposeResult:
         """Hold the list; the filter is mounted when it is first used."""
         yield KeyList(self._clock)
+
+
+def _broken(line: list[tuple[str, str]], room: int) -> list[list[tuple[str, str]]]:
+    """Return a line of an empty list as the lines that fit: a sentence may name a long path and is read to its end."""
+    if len(line) != 1 or room < 1 or cell_len(line[0][0]) <= room:
+        return [line]
+    import textwrap
+
+    return [[(part, line[0][1])] for part in textwrap.wrap(line[0][0], room)]
