@@ -237,19 +237,26 @@ async def test_a_full_disk_keeps_the_pasted_key_in_its_field(vault: Vault) -> No
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="this user writes where it may not")
-async def test_a_read_only_home_is_read_and_not_written(vault: Vault) -> None:
-    async with opened(vault.world) as app:
-        os.chmod(vault.world.settings.data_dir, 0o500)
-        try:
+async def test_a_folder_that_cannot_be_written_is_read(vault: Vault) -> None:
+    folder, new = os.path.join(vault.folder, "secrets"), fake_key()
+    os.chmod(folder, 0o500)
+    try:
+        async with opened(vault.world) as app:
             await app.press("v")
             await says(app, shown_first(vault))
-            await app.press("d")
-            await says(app, "Delete")
+            await app.press("r")
+            await app.until(lambda: app.app.screen is not app.main)
+            await app.type(new.reveal())
+            await app.press("ctrl+s")
+            await says(app, "cannot be written: Permission denied. Check the permissions of its folder.")
+            assert app.app.screen.query_one(SecretInput).secret == new
+            await app.press("escape")
+            await says(app, "Discard the new key?")
             await app.press("y")
-            await says(app, "Permission denied", "Check the permissions of its folder.")
+            await app.until(lambda: app.app.screen is app.main)
             await usable(app)
-        finally:
-            os.chmod(vault.world.settings.data_dir, 0o700)
+    finally:
+        os.chmod(folder, 0o700)
 
 
 # --- the OS keyring
