@@ -1,4 +1,4 @@
-"""`keytui list` and `keytui show`: what the index knows. Neither opens the store of secrets."""
+"""`keytui list`, `keytui due` and `keytui show`: what the index knows. Neither opens the store of secrets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from keytui.cli import drawing, rendering
 from keytui.cli.drawing import Cell
 from keytui.cli.session import say
-from keytui.errors import EXIT_DONE
+from keytui.errors import EXIT_DONE, EXIT_DUE
 from keytui.model import DAY
 
 TYPE_CHECKING = False
@@ -52,6 +52,26 @@ def run_list(options: Namespace, session: Session) -> int:
         filtered = options.tag or options.provider or options.due or options.trash
         say("No key matches." if filtered else "There are no keys yet. Store one: keytui add NAME")
     return EXIT_DONE
+
+
+def arguments_due(parser: ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--json", action="store_true", help="print an array of objects")
+
+
+def run_due(options: Namespace, session: Session) -> int:
+    """Run the command; its exit code says whether something is due within 14 days, or overdue."""
+    now = int(time.time())
+    keys = [key for key in session.store.keys() if key.due(now)]
+    keys.sort(key=lambda key: key.due_at or 0)
+    if options.json:
+        rendering.print_json([rendering.key_json(key) for key in keys])
+    elif keys:
+        rows = [tuple(Cell(heading, "head") for heading in _HEADINGS), *(_row(key, now) for key in keys)]
+        sys.stdout.write(drawing.table(rows, columns=drawing.screen_columns(), colored=drawing.wants_color()))
+    else:
+        say("No key is due within 14 days.")
+    return EXIT_DUE if keys else EXIT_DONE
 
 
 def arguments_show(parser: ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import time
 
 from keytui.cli import asking
 from keytui.cli.session import say
-from keytui.errors import EXIT_DONE, KeyNotFound, NameTaken, NothingToUndo
+from keytui.errors import EXIT_DONE, KeyNotFound, NameTaken, NothingToUndo, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ def arguments_delete(parser: ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("name", metavar="NAME", help="name of the key")
     parser.add_argument("--now", action="store_true", help="delete it at once instead of keeping it in the trash")
+    parser.add_argument("--revoke", action="store_true", help="end it at its provider first, and delete it at once")
+    parser.add_argument("--admin", metavar="KEY", help="with --revoke: the admin key to use, where several fit")
+    parser.add_argument("--old-key-id", metavar="ID", help="with --revoke: the key's id at the provider")
     parser.add_argument("-y", dest="yes", action="store_true", help="do not ask")
 
 
@@ -29,8 +32,15 @@ def run_delete(options: Namespace, session: Session) -> int:
     Raises:
         KeyNotFound: No key has this name.
         NotConfirmed: The person declined, or there was nobody to ask.
+        UsageError: Options that do not go together, or what to revoke is not certain.
+        KeyRefused: The provider does not accept the admin key; nothing was changed.
+        ProviderUnreachable: The key is not proven dead, and stays here.
         StoreError: The store did not delete it.
     """
+    if options.revoke:
+        return _revoke(options, session)
+    if options.admin or options.old_key_id:
+        raise UsageError("--admin and --old-key-id go with --revoke.", "See: keytui delete --help")
     key = _find(session, options.name, trash=options.now)
     days = session.settings.trash_days
     now = options.now or not days  # without a trash nothing can be brought back
@@ -44,6 +54,24 @@ def run_delete(options: Namespace, session: Session) -> int:
     else:
         until = time.strftime("%Y-%m-%d %H:%M", time.localtime(deleted.purge_at)) if deleted.purge_at else "later"
         say(f"{key.name} is in the trash until {until}. Bring it back with: keytui undo")
+    session.tidy()
+    return EXIT_DONE
+
+
+def _revoke(options: Namespace, session: Session) -> int:
+    import asyncio
+
+    from keytui.flows import revoking
+
+    key = session.store.find(options.name)
+    session.store.recover()
+    how = {"admin": options.admin or "", "old_key_id": options.old_key_id or ""}
+    plan = session.unlocked(lambda: asyncio.run(revoking.plan(session.store, key.id, **how)))
+    for sentence in plan.sentences:
+        say(sentence)
+    asking.confirm(f"Revoke and delete {key.name}? It cannot be brought back.", yes=options.yes)
+    session.unlocked(lambda: asyncio.run(revoking.start(session.store, plan, stage=lambda _stage: None)))
+    say(f"{key.name} is revoked: {plan.label} refuses it. It is deleted here.")
     session.tidy()
     return EXIT_DONE
 

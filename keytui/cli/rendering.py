@@ -9,7 +9,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from keytui.flows.issue_plan import Plan
     from keytui.model import Event, Key, Verdict, Version
+    from keytui.providers.remote import Remote
 
     Json = Mapping[str, object]
 
@@ -79,6 +81,25 @@ def verdict_json(name: str, verdict: Verdict | None, detail: str = "") -> dict[s
         "request_id": verdict.request_id,
         "models": verdict.models,
         "checked_at": utc(verdict.checked_at),
+    }
+
+
+def plan_json(plan: Plan) -> dict[str, object]:
+    """Return what `rotate --issue --dry-run --json` shows."""
+
+    def remote(found: Remote) -> dict[str, object]:
+        return {"id": found.id, "name": found.name or None, "redacted": found.redacted or None}
+
+    return {
+        "name": plan.key.name,
+        "admin": plan.admin.name,
+        "project": plan.home.project_id or None,
+        "service_account": plan.home.account_name or plan.home.account_id or None,
+        "old_key": None if plan.old is None else remote(plan.old),
+        "likely": [remote(found) for found in plan.likely],
+        "grace_s": plan.grace_s,
+        "needs_service_account": plan.needs_consent,
+        "steps": list(plan.sentences),
     }
 
 

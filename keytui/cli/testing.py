@@ -62,6 +62,8 @@ def run_test(options: Namespace, session: Session) -> int:
         raise UsageError("--model goes with --prompt.", "A check without a prompt asks no model.")
     prompt = _prompt(options.prompt)
     keys = session.store.keys() if options.all else [session.store.find(name) for name in dict.fromkeys(options.names)]
+    if prompt is not None:
+        keys = _without_admin(keys, named=not options.all)
     if not keys:
         say("There are no keys to test.")
     _open_store(session, keys)
@@ -77,6 +79,14 @@ def _prompt(given: str | None) -> str | None:
     if text is not None and len(text) > _PROMPT_LIMIT:
         raise UsageError(f"The prompt has at most {_PROMPT_LIMIT:,} characters.", "Send less.")
     return text
+
+
+def _without_admin(keys: Sequence[Key], *, named: bool) -> list[Key]:
+    """Leave out admin keys, which answer no prompts; one that was named is a mistake to tell."""
+    admin = [key.name for key in keys if key.kind == "admin"]
+    if admin and named:
+        raise UsageError(f"“{admin[0]}” is an admin key and answers no prompts.", "Check it without --prompt.")
+    return [key for key in keys if key.kind != "admin"]
 
 
 def _open_store(session: Session, keys: Sequence[Key]) -> None:

@@ -105,6 +105,7 @@ def propose(store: Keystore, secret: Secret) -> Proposal:
         base_url=provider.base_url,
         env=provider.admin_env if guess.kind == "admin" else provider.env,
         kind=guess.kind,
+        rotate_every_days=min(store.settings.rotate_every_days, ROTATE_LIMIT) or None,
     )
     return Proposal(fields, tuple(warnings), guess.sure)
 
@@ -193,10 +194,9 @@ def clean_name(text: str) -> str:
 
 
 def _clean_url(fields: KeyFields, provider: str) -> str:
-    url = catalog.completed((fields.base_url.strip() or catalog.PROVIDERS[provider].base_url).rstrip("/"))
+    url = (fields.base_url.strip() or catalog.PROVIDERS[provider].base_url).rstrip("/")
     if not url:
-        example = catalog.PROVIDERS[provider].example
-        raise InvalidInput("base_url", "This provider needs a base URL.", f"For example {example}.")
+        raise InvalidInput("base_url", "This provider needs a base URL.", "For example https://llm.example.com/v1.")
     if len(url) > URL_LIMIT or not _shown(url) or any(character.isspace() for character in url):
         raise InvalidInput("base_url", "The base URL is not one address.", "For example https://llm.example.com/v1.")
     try:

@@ -1,7 +1,7 @@
 """Rotation: the successor is stored, checked and only then switched to; until then the old key is untouched.
 
-The pasted kind. Each step is journaled in the index by the keystore, so a killed process leaves a rotation that the
-next start can finish or undo.
+The pasted kind; `keytui.flows.issuing` has the other. Each step is journaled in the index by the keystore, so a killed
+process leaves a rotation that the next start can finish or undo.
 """
 
 from __future__ import annotations
@@ -9,7 +9,16 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from keytui.errors import InvalidInput, KeyNotFound, KeytuiError, SecretDamaged, SecretMissing, StoreUnavailable
+from keytui.errors import (
+    InvalidInput,
+    KeyNotFound,
+    KeyRefused,
+    KeytuiError,
+    ProviderUnreachable,
+    SecretDamaged,
+    SecretMissing,
+    StoreUnavailable,
+)
 from keytui.providers import checks
 from keytui.record import NamedTuple
 
@@ -21,7 +30,7 @@ if TYPE_CHECKING:
     from keytui.model import Key, Secret, Verdict
     from keytui.storage.keystore import Keystore
 
-    StageName = Literal["stored", "verified", "switched"]
+    StageName = Literal["issued", "stored", "verified", "switched", "retiring", "done"]
     StageState = Literal["running", "done", "failed", "skipped"]
 
 STAGES: tuple[StageName, ...] = ("stored", "verified", "switched")
@@ -114,6 +123,20 @@ async def resume(
 async def discard(store: Keystore, rotation_id: int) -> None:
     """Give up a rotation: the new value is deleted, the old one stays in use."""
     await asyncio.to_thread(store.abandon_rotation, rotation_id)
+
+
+def not_switched(outcome: RotationOutcome) -> KeytuiError:
+    """Return what tells why a pasted key was not switched to."""
+    verdict = outcome.verdict
+    if verdict is None:
+        return KeytuiError(f"{outcome.key.name} was not rotated. The old key stays in use.")
+    error = KeyRefused(verdict) if verdict.word in ("invalid", "no_quota") else ProviderUnreachable(verdict)
+    error.sentence = f"{outcome.key.name} was not rotated and the old key stays in use: {verdict.detail}"
+    if outcome.rotation_id is None:
+        error.hint = "The new key was not kept."
+    else:
+        error.hint = "The new key is stored. Run the command again, or with --no-check to switch to it unchecked."
+    return error
 
 
 def _in_use(store: Keystore, key_id: int, secret: Secret) -> bool:

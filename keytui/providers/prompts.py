@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from keytui.errors import ProviderError
     from keytui.model import Key, Secret
-    from keytui.providers.declared import Provider
+    from keytui.providers.catalog import Provider
     from keytui.providers.sdk import KeyClient
 
 ANSWER_LIMIT = 20_000
@@ -162,6 +162,8 @@ async def _ready(key: Key, secret: Secret) -> None:
     if problem is not None:
         raise failed("invalid", problem)
     problem = checks.problem_of(key)
+    if problem is None and key.kind == "admin":
+        problem = "An admin key manages other keys and answers no prompts."
     if problem is not None:
         raise failed("unknown", f"{problem} The key was not sent.")
     await client.load()

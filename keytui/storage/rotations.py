@@ -93,7 +93,7 @@ def abandon(core: Core, rotation_id: int, *, settled: bool = False) -> None:
         if rotation.kind != "pasted" and not settled:
             hint = "Go on with it: keytui rotate --resume"
             raise KeytuiError("The provider issued the new key of this rotation and still knows it.", hint)
-        if rotation.state in ("switched", "retiring"):
+        if rotation.state in ("switched", "retiring") and rotation.kind != "revoked":
             raise KeytuiError("This rotation has already switched to the new key.", "Undo the switch instead.")
         with core.index.write() as transaction:
             transaction.execute(

@@ -1,8 +1,6 @@
 """Kills each flow at each of its steps and looks at what the next start makes of it.
 
-`python -m tests.faults.kills` prints the table of flows, steps and outcomes. `doctor --repair` is not among the flows:
-it begins with an index that is broken, so there is no old picture to compare with; tests/storage/test_repair.py
-kills it at each of its steps and wants every secret back.
+`python -m tests.faults.kills` prints the table of flows, steps and outcomes.
 """
 
 from __future__ import annotations

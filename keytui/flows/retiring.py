@@ -1,0 +1,172 @@
+"""The end of a key at its provider: told when to end, revoked after its grace period, proven dead by a request."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from keytui.errors import KeyRefused, KeytuiError, ProviderUnreachable, SecretDamaged, SecretMissing
+from keytui.flows.issue_plan import lasting, until
+from keytui.flows.rotation import Stage
+from keytui.providers import checks
+from keytui.providers.remote import Remote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from keytui.flows.issuing import Run
+    from keytui.model import Key, Rotation, Verdict, Version
+    from keytui.providers.remote import Issuer
+
+PAUSE_S = 2.0
+"""The longest pause between two questions to a provider that has not caught up yet."""
+
+WAITED_S = 60
+"""A grace period with no more than this many seconds left is waited for."""
+
+_FIRST_PAUSE_S = 0.1
+_REFUSED = (400, 404, 409, 422)
+
+
+async def enter(run: Run, rotation: Rotation, key: Key) -> bool:
+    """Tell the provider when the retiring key ends; without one that is known, end the rotation."""
+    retiring = await _version(run, rotation)
+    if retiring is None:
+        await _sweep_again(run, rotation, key)
+        sentence = "The old key was not revoked: which key at the provider it is is not certain."
+        await asyncio.to_thread(run.store.end_rotation, rotation.id)
+        run.tell(Stage("retiring", "skipped", sentence))
+        return True
+    issuer = await run.issuer(rotation, key)
+    left = (rotation.retire_at or 0) - _now()
+    if left > 0 and issuer.can_expire and retiring.expires_at is None:
+        sentence = f"Telling {issuer.label} to end the old key in {lasting(left)}; this cannot be taken back"
+        run.tell(Stage("retiring", "running", sentence))
+        try:
+            ends = await issuer.expire(remote_of(retiring), left)
+        except ProviderUnreachable as error:
+            if error.verdict.status not in _REFUSED:
+                raise
+            # It refuses an end of its own: the key is revoked after its grace period as elsewhere.
+        else:
+            await asyncio.to_thread(run.store.know_remote, retiring.id, retiring.remote._replace(expires_at=ends))
+    await asyncio.to_thread(run.store.advance_rotation, rotation.id, "retiring")
+    return True
+
+
+async def finish(run: Run, rotation: Rotation, key: Key) -> bool:
+    """Wait for a short grace period, then revoke the retiring key and prove that it is dead; False while it waits.
+
+    Raises:
+        KeytuiError: It could not be revoked, or still answers. It stays in the journal.
+    """
+    retiring = await _version(run, rotation)
+    if retiring is None:  # a damaged index: nothing is left to revoke
+        await asyncio.to_thread(run.store.end_rotation, rotation.id)
+        return True
+    left = (rotation.retire_at or 0) - time.time()
+    if left > (WAITED_S if run.wait else 0):
+        run.tell(Stage("retiring", "running", f"The old key works until {until(rotation.retire_at or 0)}"))
+        return False
+    if left > 0:
+        run.tell(Stage("retiring", "running", f"The old key works for another {round(left)} s"))
+        await asyncio.sleep(left)
+    issuer = await run.issuer(rotation, key)
+    run.tell(Stage("retiring", "running", "Revoking the old key"))
+    await _revoke(run, issuer, rotation, retiring)
+    run.tell(Stage("done", "running", "Waiting until the old key is refused"))
+    await _prove(run, issuer, key, retiring)
+    await sweep(issuer, rotation, keep=await asyncio.to_thread(_ids_in_use, run, rotation))
+    sentence = f"Revoked at {issuer.label}, and proven: the key is refused there."
+    await asyncio.to_thread(run.store.end_retirement, rotation.id, sentence)
+    run.tell(Stage("retiring", "done", "The old key is revoked"))
+    run.tell(Stage("done", "done", "The old key is refused, and its value is deleted here"))
+    return True
+
+
+async def sweep(issuer: Issuer, rotation: Rotation, *, keep: tuple[str, ...]) -> None:
+    """Revoke keys of earlier tries whose answers never came and that no list showed then."""
+    for name in rotation.tried:
+        for remote in await issuer.find(name):
+            if remote.id not in keep:
+                await issuer.revoke(remote, keep=keep)
+
+
+async def until_known(ask: Callable[[], Awaitable[Verdict]], known: Callable[[str], bool], seconds: float) -> Verdict:
+    """Ask again and again, with growing pauses, until the answer's word is the one waited for, or time is up."""
+    deadline = time.monotonic() + seconds
+    pause = _FIRST_PAUSE_S
+    while True:
+        verdict = await ask()
+        if known(verdict.word) or time.monotonic() + pause > deadline:
+            return verdict
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, PAUSE_S)
+
+
+def remote_of(version: Version) -> Remote:
+    """Return what a version is at its provider."""
+    return Remote(
+        version.remote_id,
+        project_id=version.remote_project,
+        account_id=version.remote_account,
+        expires_at=version.expires_at,
+    )
+
+
+async def _version(run: Run, rotation: Rotation) -> Version | None:
+    versions = await asyncio.to_thread(run.store.versions, rotation.key_id)
+    found = next((version for version in versions if version.id == rotation.retiring_version), None)
+    return found if found is not None and found.remote_id else None
+
+
+async def _revoke(run: Run, issuer: Issuer, rotation: Rotation, retiring: Version) -> None:
+    keep = await asyncio.to_thread(_ids_in_use, run, rotation)
+    try:
+        await issuer.revoke(remote_of(retiring), keep=keep)
+    except KeyRefused:
+        if rotation.kind == "revoked":  # nothing was done, so there is nothing to go on with
+            await asyncio.to_thread(run.store.abandon_rotation, rotation.id, settled=True)
+        raise
+    except ProviderUnreachable as error:
+        if error.verdict.status not in _REFUSED or not issuer.can_expire:
+            raise
+        # It cannot be deleted, for its account owns the new key too: it is told to end at once instead.
+        await issuer.expire(remote_of(retiring), 1)
+
+
+async def _prove(run: Run, issuer: Issuer, key: Key, retiring: Version) -> None:
+    settings = run.store.settings
+    try:
+        secret = await asyncio.to_thread(run.store.read, key.id, retiring.id)
+    except (SecretMissing, SecretDamaged):
+        if any(remote.id == retiring.remote_id for remote in await issuer.list_keys()):
+            raise KeytuiError(f"{issuer.label} still lists the key.", "Go on later: keytui rotate --resume") from None
+        return
+    verdict = await until_known(
+        lambda: checks.check(key, secret, timeout_s=settings.check_seconds),
+        lambda word: word == "invalid",
+        settings.propagation_seconds,
+    )
+    if verdict.word != "invalid":
+        sentence = f"{issuer.label} was told to revoke the old key of “{key.name}”, but it is not proven dead:"
+        error = ProviderUnreachable(verdict, "Look again later: keytui rotate --resume")
+        error.sentence = f"{sentence} {verdict.detail}"
+        raise error
+
+
+async def _sweep_again(run: Run, rotation: Rotation, key: Key) -> None:
+    if rotation.tried:
+        issuer = await run.issuer(rotation, key)
+        await sweep(issuer, rotation, keep=await asyncio.to_thread(_ids_in_use, run, rotation))
+
+
+def _ids_in_use(run: Run, rotation: Rotation) -> tuple[str, ...]:
+    """Return the remote ids of the versions that go on living: all but the retiring one."""
+    versions = run.store.versions(rotation.key_id)
+    return tuple(each.remote_id for each in versions if each.remote_id and each.id != rotation.retiring_version)
+
+
+def _now() -> int:
+    return int(time.time())

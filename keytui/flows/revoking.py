@@ -1,0 +1,93 @@
+"""Revoking a key now: ended at its provider, proven dead by a request, and only then deleted here."""
+
+from __future__ import annotations
+
+import asyncio
+
+from keytui.errors import UsageError
+from keytui.flows import issuing
+from keytui.flows.issue_plan import look, named
+from keytui.record import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keytui.flows.rotation import Stage
+    from keytui.model import Key, Rotation
+    from keytui.providers.remote import Remote
+    from keytui.storage.keystore import Keystore
+
+
+class Plan(NamedTuple):
+    """What a revocation would do; `start` does it.
+
+    Attributes:
+        admin: The admin key that does it.
+        label: The provider's name.
+        old: The key at the provider.
+        earlier: A rotation of this key that has not ended; what it issued or retires is revoked as well.
+        sentences: All of this for the person, one line each.
+    """
+
+    key: Key
+    admin: Key
+    label: str
+    old: Remote
+    earlier: Rotation | None
+    sentences: tuple[str, ...]
+
+
+async def plan(store: Keystore, key_id: int, *, admin: str = "", old_key_id: str = "") -> Plan:
+    """Find the key at its provider.
+
+    Args:
+        admin: Name of the admin key to use; "" for the only one of the key's provider and address.
+        old_key_id: Id of this key at its provider, where keytui cannot know it for certain.
+
+    Raises:
+        UsageError: It cannot be known for certain which key at the provider it is, or no admin key fits.
+        KeyRefused: The provider does not accept the admin key.
+        ProviderUnreachable: The provider cannot be asked.
+        StoreError: The store cannot be read.
+    """
+    key = await asyncio.to_thread(store.key, key_id)
+    found = await look(store, key, admin=admin, old_key_id=old_key_id)
+    if found.old is None:
+        likely = ", ".join(named(remote) for remote in found.likely[:5])
+        sentence = f"Which key at {found.label} “{key.name}” is is not certain, so nothing was revoked."
+        raise UsageError(f"{sentence}{f' Likely: {likely}.' if likely else ''}", "Name it: --old-key-id ID")
+    rotations = await asyncio.to_thread(store.rotations)
+    earlier = next((row for row in rotations if row.key_id == key.id), None)
+    sentences = [f"{found.label} revokes {named(found.old)}, asked by the admin key “{found.admin.name}”."]
+    if earlier is not None and earlier.kind == "issued":
+        sentences.append("The other key of its unfinished rotation is revoked as well.")
+    sentences.append("Programs that use it fail from then on. Once it is refused, it is deleted here for good.")
+    return Plan(key, found.admin, found.label, found.old, earlier, tuple(sentences))
+
+
+async def start(store: Keystore, plan: Plan, *, stage: Callable[[Stage], None]) -> issuing.Outcome:
+    """Revoke the key, prove that it is dead, delete it. Where the provider fails, it stays as it is.
+
+    Raises:
+        KeyRefused: The provider does not accept the admin key; nothing was changed.
+        ProviderUnreachable: It is not proven dead; the journal knows, and `rotate --resume` goes on.
+        StoreError: The store cannot be used.
+    """
+    earlier = plan.earlier
+    if earlier is not None and earlier.kind == "revoked":
+        return await issuing.drive(store, earlier.id, stage=stage)
+    if earlier is not None and earlier.kind == "issued":
+        if earlier.state in issuing.GIVEN_UP:
+            await issuing.abandon(store, earlier.id)
+        else:
+            await issuing.end_now(store, earlier.id, stage=lambda _stage: None)
+    elif earlier is not None:
+        await asyncio.to_thread(store.abandon_rotation, earlier.id)
+    rotation = await asyncio.to_thread(_begin, store, plan)
+    return await issuing.drive(store, rotation.id, stage=stage)
+
+
+def _begin(store: Keystore, plan: Plan) -> Rotation:
+    issuing.remember(store, plan.key, plan.old)
+    return store.plan_revocation(plan.key.id, admin_key_id=plan.admin.id)
