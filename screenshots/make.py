@@ -34,7 +34,7 @@ NOW = 1_796_040_000
 """When the screenshots are taken: 2026-11-30 12:00 UTC, in seconds since the epoch."""
 
 PORT = 18_484
-"""Port of the demo's server while they are taken, always the same since addresses show it."""
+"""Port that the addresses show. The server takes any free one of as many digits, and its number is replaced."""
 
 LARGE = (120, 40)
 SMALL = (80, 24)
@@ -58,7 +58,7 @@ async def new(pilot: Pilot[None]) -> None:
     await pilot.press("n")
     await _until(pilot, "Paste it here")
     await _paste(pilot, "sk-" + "proj-" + "pasted0" * 22)
-    await _until(pilot, "characters", str(PORT))
+    await _until(pilot, "characters", "http://127.0.0.1:")
 
 
 async def rotate(pilot: Pilot[None]) -> None:
@@ -134,10 +134,20 @@ async def take(name: str) -> str:
         with tempfile.TemporaryDirectory(prefix="keytui-") as folder:
             values = settings.load({"KEYTUI_HOME": folder})
             return await _shoot(Keystore(values, backends={"os": MemoryBackend()}), values, size, steps, demo=False)
-    demo = samples.open_demo(clock=lambda: NOW, port=PORT, delta_seconds=0)
+    demo = _open_demo()
     try:
-        return await _shoot(demo.store, demo.settings, size, steps, demo=True)
+        svg = await _shoot(demo.store, demo.settings, size, steps, demo=True)
     finally:
+        demo.close()
+    return svg.replace(f":{demo.server.port}", f":{PORT}")
+
+
+def _open_demo() -> samples.Demo:
+    """Open the demo on a port that nobody has: two of these may run at once."""
+    while True:
+        demo = samples.open_demo(clock=lambda: NOW, port=0, delta_seconds=0)
+        if len(str(demo.server.port)) == len(str(PORT)):
+            return demo
         demo.close()
 
 
