@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from keytui.demo.server import DemoServer
-from keytui.errors import StoreLocked, StoreRefused, StoreUnavailable
+from keytui.errors import SecretMissing, StoreLocked, StoreRefused, StoreUnavailable
 from keytui.flows import clipboard
 from keytui.flows.clipboard import Copied
 from keytui.model import Secret
@@ -103,6 +103,26 @@ async def test_declining_to_unlock_ends_a_run_of_checks(world: World, monkeypatc
         await app.quiet()
         assert asked <= 4
         assert app.toasts.count("Nothing was changed") == 1
+        assert "Checked" not in app.toasts
+
+
+async def test_keys_that_could_not_be_asked_about_are_not_said_to_work(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = world.add("lost").id
+    world.add("one")
+    world.add("two")
+    read = world.store.read
+
+    def some(key_id: int) -> Secret:
+        if key_id == lost:
+            raise SecretMissing("The store holds no secret for “lost”.")
+        return read(key_id)
+
+    async with opened(world) as app:
+        monkeypatch.setattr(world.store, "read", some)
+        await app.press("T")
+        await app.until(lambda: "Checked 2 of 3 keys. All of them work." in app.toasts)
 
 
 async def test_prompt_streams_an_answer_with_its_numbers(world: World, size: tuple[int, int]) -> None:

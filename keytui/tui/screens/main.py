@@ -14,7 +14,7 @@ from keytui.tui.widgets.key_bar import KeyBar
 if TYPE_CHECKING:
     from textual.widgets import Input
 
-    from keytui.model import Key, Secret
+    from keytui.model import Key, Secret, VerdictWord
 
 
 class MainScreen(Panes):
@@ -25,6 +25,7 @@ class MainScreen(Panes):
         self._version = -1
         self._clears_at: float | None = None
         self._to_check: list[int] = []
+        self._verdicts: dict[int, VerdictWord] = {}
         self._unkept: dict[int, Key] = {}
         self._minute = 0
 
@@ -129,7 +130,9 @@ class MainScreen(Panes):
 
     @on(messages.CheckStarted)
     def _check_started(self, message: messages.CheckStarted) -> None:
-        self._to_check = [*self._to_check, *message.key_ids] if self.keys.checking else list(message.key_ids)
+        if not self.keys.checking:
+            self._to_check, self._verdicts = [], {}
+        self._to_check += message.key_ids
         self.keys.checking |= set(message.key_ids)
         self.keys.refresh()
         self._show_note()
@@ -142,6 +145,7 @@ class MainScreen(Panes):
         if key is None or verdict is None:
             self.keys.refresh()
             return
+        self._verdicts[key.id] = verdict.word
         fresh = key._replace(verdict=verdict.word, checked_at=verdict.checked_at, latency_ms=verdict.latency_ms)
         self._unkept.pop(fresh.id, None)
         if not message.kept:
@@ -169,13 +173,15 @@ class MainScreen(Panes):
         self.keytui.load()
 
     def _say_checked(self) -> None:
-        """Sum up a run over several keys."""
-        keys = [key for key in map(self.listing.key, self._to_check) if key is not None]
+        """Sum up a run over several keys, by what their providers said: a key that was not asked about is not counted."""
+        wanted, said = len(set(self._to_check)), list(self._verdicts.values())
         self._to_check = []
-        if len(keys) > 1:
-            failing = sum(words.health(key).tone in ("bad", "warn") for key in keys)
-            rest = f"{failing:,} of them need{'s' * (failing == 1)} a look." if failing else "All of them work."
-            self.keytui.say(f"Checked {words.count(len(keys), 'key')}. {rest}")
+        if wanted < 2 or not said:
+            return
+        of = "" if len(said) == wanted else f"{len(said):,} of "
+        failing = len(said) - said.count("valid")
+        rest = f"{failing:,} of them need{'s' * (failing == 1)} a look." if failing else "All of them work."
+        self.keytui.say(f"Checked {of}{words.count(wanted, 'key')}. {rest if len(said) > 1 else ''}".rstrip())
 
     # --- prompt, copy, reveal
 
