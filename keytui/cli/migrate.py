@@ -38,8 +38,9 @@ def run_migrate(options: Namespace, session: Session) -> int:
     done = session.storing(lambda: session.store.migrate(target, _moved))
     for name, sentence in done.failed:
         say(f"{name} was not moved: {sentence}")
-    _sum_up(done, target)
-    if session.settings.backend_source not in ("", "settings.toml") and session.settings.backend != target:
+    overruled = session.settings.backend_source not in ("", "settings.toml") and session.settings.backend != target
+    _sum_up(done, target, followed=not overruled)
+    if overruled:
         said, store = session.settings.backend_source, session.settings.backend
         say(f"{said} still says {store}, so new keys go there until it is changed.")
     return EXIT_STORE if done.failed else EXIT_DONE
@@ -61,10 +62,10 @@ def _moved(name: str) -> None:
     say(f"{name} is moved.")
 
 
-def _sum_up(done: Migration, target: BackendName) -> None:
+def _sum_up(done: Migration, target: BackendName, *, followed: bool) -> None:
     where = _LABELS[target]
     if not done.failed:
-        say(f"All keys are in {where}, and new ones go there.")
+        say(f"All keys are in {where}{', and new ones go there' if followed else ''}.")
     else:
         say(f"{done.moved} moved, {len(done.failed)} stay where they were. Run it again when they can be read.")
     if done.left:

@@ -264,11 +264,20 @@ class _Held:
 def lost(path: str, vault_dir: str) -> bool:
     """Whether an index that is not there has been there: the vault holds secrets, or a part of it was left behind."""
     secrets = os.path.join(vault_dir, "secrets")
-    if vault_dir and os.path.isdir(secrets) and any(name.endswith(".age") for name in os.listdir(secrets)):
+    if vault_dir and any(name.endswith(".age") for name in _names(secrets)):
         return True
     folder, name = os.path.split(path)
-    left = (f"{name}-wal", f"{name}.broken-")
-    return os.path.isdir(folder) and any(other.startswith(left) for other in os.listdir(folder))
+    return any(other.startswith((f"{name}-wal", f"{name}.broken-")) for other in _names(folder))
+
+
+def _names(folder: str) -> list[str]:
+    """Return what lies in a folder, [] when there is none; that it cannot be known is an error."""
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StoreRefused(f"{folder} cannot be read: {error.strerror}.", _PERMISSIONS) from None
 
 
 def damaged(path: str) -> IndexDamaged:

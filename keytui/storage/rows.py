@@ -144,7 +144,7 @@ def find(index: Index, name: str, *, trash: bool) -> Key:
 def counts(index: Index, now: int) -> Counts:
     """Return how many keys each group holds."""
     total, due, unhealthy, rotating, admin = index.query(_COUNTS, {"now": now})[0]
-    trash = index.query("SELECT count(*) FROM keys WHERE deleted_at IS NOT NULL")[0][0]
+    trash = index.query(f"SELECT count(*) FROM keys k WHERE {_VISIBLE} AND deleted_at IS NOT NULL")[0][0]  # noqa: S608 - a constant
     providers = index.query(f"SELECT provider, count(*) FROM keys WHERE {_SHOWN} GROUP BY provider ORDER BY provider")  # noqa: S608 - a constant
     tags: dict[str, int] = {}
     for joined, number in index.query(f"SELECT tags, count(*) FROM keys WHERE {_SHOWN} GROUP BY tags"):  # noqa: S608 - a constant

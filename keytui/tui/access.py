@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from keytui.errors import KeytuiError, NotConfirmed, StoreLocked, StoreUnavailable, StoreUndecided
 from keytui.tui import words
-from keytui.tui.crash import place
+from keytui.tui.crash import own
 from keytui.tui.reading import Reading
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ async def run(app: App[Any], fn: Callable[P, Any], *args: P.args, **kwargs: P.kw
     except KeytuiError:
         raise
     except Exception as error:
-        sentence = f"That did not work because of an error in keytui itself: {place(error)}."
-        raise KeytuiError(sentence, "If it happens again, report this line.") from None
+        raise own(error) from None
 
 
 async def _in_thread(settings: Settings, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -13,6 +13,8 @@ from rich.segment import Segments
 from rich.text import Text
 from textual.app import App
 
+from keytui.errors import KeytuiError
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -51,6 +53,12 @@ def describe(error: BaseException | None) -> str:
     if error is None:
         return "keytui stopped because of an error in itself."
     return f"keytui stopped because of an error in itself: {place(error)}."
+
+
+def own(error: Exception) -> KeytuiError:
+    """Return an error that nobody foresaw as one a person can be shown: its type and place, never its message."""
+    sentence = f"That did not work because of an error in keytui itself: {place(error)}."
+    return KeytuiError(sentence, "If it happens again, report this line.")
 
 
 def place(error: BaseException) -> str:

@@ -44,8 +44,10 @@ class FirstLook:
             self._sight = Sight(store.counts(), store.status(), store.keys(limit=_ROWS))
         except KeytuiError as error:
             self._error = error
-        except Exception:  # noqa: S110 - the whole reading, which follows, meets it again and says so
-            pass
+        except Exception as error:
+            from keytui.tui.crash import own
+
+            self._error = own(error)
 
     def take(self, seconds: float) -> Sight | None:
         """Return what was seen, or None when it takes longer.

@@ -9,7 +9,7 @@ from textual import work
 
 from keytui.errors import KeytuiError
 from keytui.tui import listing, messages, words
-from keytui.tui.crash import CalmCrash
+from keytui.tui.crash import CalmCrash, own
 from keytui.tui.facts import Facts
 from keytui.tui.threads import Threads
 
@@ -98,8 +98,9 @@ class Reading(CalmCrash):
                 self._stale = False
                 try:
                     snapshot = await asyncio.to_thread(listing.take, self.store)
-                except KeytuiError as error:
-                    self.tell(messages.LoadFailed(error.sentence, error.hint))
+                except Exception as error:
+                    told = error if isinstance(error, KeytuiError) else own(error)
+                    self.tell(messages.LoadFailed(told.sentence, told.hint))
                 else:
                     self.tell(messages.Loaded(snapshot))
         finally:

@@ -178,7 +178,9 @@ def test_a_variable_that_says_otherwise_is_told(
     monkeypatch.setenv("KEYTUI_BACKEND", "os")
     both("add", "one", "--stdin", "--no-check", stdin=fake_key().reveal())
     typed += [NEW, NEW]
-    assert "KEYTUI_BACKEND still says os" in both("migrate", "--to", "vault").err
+    said = both("migrate", "--to", "vault").err
+    assert "KEYTUI_BACKEND still says os" in said
+    assert "new ones go there" not in said
 
 
 def test_a_vault_is_not_set_up_without_anybody_to_ask(both: Commands) -> None:

@@ -283,6 +283,18 @@ def test_a_folder_that_may_not_be_entered_is_told_and_not_taken_for_an_empty_one
         os.chmod(settings.data_dir, 0o700)
 
 
+@pytest.mark.usefixtures("permissions")
+def test_a_vault_that_may_not_be_looked_into_is_told_where_the_index_is_missing(settings: Settings) -> None:
+    open_vault(settings)
+    secrets = os.path.join(settings.vault_dir, "secrets")
+    os.chmod(secrets, 0)
+    try:
+        with pytest.raises(StoreRefused, match="secrets cannot be read"):
+            memory_store(settings).keys()
+    finally:
+        os.chmod(secrets, 0o700)
+
+
 # --- several at once
 
 

@@ -34,6 +34,21 @@ async def test_an_index_held_by_another_program_is_waited_for_without_standing_s
         await app.sees("openai-prod")
 
 
+async def test_a_reading_that_breaks_says_so_and_not_that_it_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("sk-not-for-the-screen")
+
+    monkeypatch.setattr(world.store, "counts", broken)
+    async with opened(world, wait=False) as app:
+        await app.sees("an error in keytui itself: ValueError")
+        await app.quiet()
+        assert "an error in keytui itself: ValueError" in app.text
+        assert "Waiting" not in app.text
+        assert "not-for-the-screen" not in app.text + app.toasts
+
+
 async def test_moving_does_not_wait_for_the_history_of_a_key(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("alpha", "beta", "gamma"):
         world.add(name)

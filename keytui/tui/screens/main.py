@@ -173,7 +173,7 @@ class MainScreen(Panes):
         self.keytui.load()
 
     def _say_checked(self) -> None:
-        """Sum up a run over several keys, by what their providers said: a key that was not asked about is not counted."""
+        """Sum up a run over several keys by what providers said: a key nobody was asked about is not counted."""
         wanted, said = len(set(self._to_check)), list(self._verdicts.values())
         self._to_check = []
         if wanted < 2 or not said:

@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from keytui.errors import KeytuiError, StoreUndecided, WrongPassphrase
+from keytui.storage import passphrases
 from keytui.tui import access
 from keytui.tui.screens.dialog import Dialog
 from keytui.tui.widgets.field import Busy, Field, Hint
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 
     from keytui.model import Secret
     from keytui.storage.keystore import Keystore
-
-PASSPHRASE_MINIMUM = 8
-"""Fewest characters of a new passphrase. The derivation makes each guess cost about a second; it does not help
-against a guess that is tried among the first thousand."""
 
 
 def _passphrase_input(id_: str) -> SecretInput:
@@ -159,7 +156,7 @@ class SetUpScreen(Dialog[bool]):
         yield Field("Passphrase", _passphrase_input("passphrase"), name="passphrase")
         yield Field("Once more", _passphrase_input("again"), name="again")
         yield Static(
-            f"At least {PASSPHRASE_MINIMUM} characters. Four random words are easy to keep and hard to guess.",
+            f"At least {passphrases.MINIMUM} characters. Four random words are easy to keep and hard to guess.",
             classes="advice",
             markup=False,
         )
@@ -195,10 +192,8 @@ class SetUpScreen(Dialog[bool]):
 
     def _acceptable(self) -> bool:
         first, again = (self.query_one(f"#{name}", SecretInput) for name in ("passphrase", "again"))
-        if len(first.secret) < PASSPHRASE_MINIMUM:
-            return self._wrong(first, f"Use at least {PASSPHRASE_MINIMUM} characters.")
-        if not first.secret.reveal().strip():
-            return self._wrong(first, "Use more than spaces.")
+        if problem := passphrases.problem(first.secret):
+            return self._wrong(first, problem)
         if first.secret != again.secret:
             return self._wrong(again, "The two are not the same. Type it once more.")
         return True
