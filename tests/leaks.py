@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import functools
+import html
 import json
 import os
 import re
@@ -15,7 +17,10 @@ if TYPE_CHECKING:
 PIECE = 12
 """A piece of this many characters counts as a leak; the masked form shows 7 and 4."""
 
+_BASE64_PIECE = PIECE // 3 * 4
 
+
+@functools.cache
 def traces(secret: str) -> dict[str, bytes]:
     """Return every form of the secret that is searched for, by name."""
     found = {
@@ -23,13 +28,18 @@ def traces(secret: str) -> dict[str, bytes]:
         "HEX": secret.encode().hex().upper().encode(),
         "url": urllib.parse.quote(secret, safe="").encode(),
         "json": json.dumps(secret)[1:-1].encode(),
+        "html": html.escape(secret).encode(),
     }
+    for start in range(len(secret) - PIECE + 1):
+        piece = secret[start : start + PIECE].encode()
+        found[f"piece/{start}"] = piece
+        found[f"hex/{start}"], found[f"HEX/{start}"] = piece.hex().encode(), piece.hex().upper().encode()
     for shift in range(3):
         # Whatever stands before it, one of three alignments holds; the ends depend on the neighbors and are cut.
-        encoded = base64.b64encode(b"\0" * shift + secret.encode()).rstrip(b"=")
-        found[f"base64/{shift}"] = encoded[4 if shift else 0 : -4]
-    for start in range(len(secret) - PIECE + 1):
-        found[f"piece/{start}"] = secret[start : start + PIECE].encode()
+        encoded = base64.b64encode(b"\0" * shift + secret.encode()).rstrip(b"=")[4 if shift else 0 : -4]
+        found[f"base64/{shift}"] = encoded
+        for start in range(0, len(encoded) - _BASE64_PIECE + 1, 4):
+            found[f"base64/{shift}/{start}"] = encoded[start : start + _BASE64_PIECE]
     return found
 
 

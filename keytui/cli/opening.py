@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-_LEAKY = ("TEXTUAL_LOG", "TEXTUAL_DEBUG", "TEXTUAL_DRIVER", "TEXTUAL_SCREENSHOT")
-"""Variables of Textual that write what is typed to a file, or run another program's driver."""
+_LEAKY = ("TEXTUAL_LOG", "TEXTUAL_DEBUG", "TEXTUAL_DRIVER", "TEXTUAL_SCREENSHOT", "TEXTUAL_PRESS")
+"""Variables of Textual that write what is typed or shown to a file, run another program's driver, or press keys."""
 
 
 def open_app(*, backend: str | None, demo: bool) -> int:
@@ -55,4 +55,6 @@ def _refuse_leaks(environ: Mapping[str, str]) -> None:
         named.append("TEXTUAL")
     if named:
         names = " and ".join(named)
-        raise UsageError(f"{names} would let Textual record what you type, keys included.", f"Unset {named[0]} first.")
+        raise UsageError(
+            f"{names} would let Textual record what you type, or type in your place.", f"Unset {named[0]} first."
+        )

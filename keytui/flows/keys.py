@@ -155,10 +155,22 @@ def edit(store: Keystore, key_id: int, fields: KeyFields, base: KeyFields | None
         base: The fields the person began with: what another process changed since stays, unless it is changed here.
 
     Raises:
-        InvalidInput: A field cannot be stored, or the name is taken.
+        InvalidInput: A field cannot be stored, the name is taken, or an admin key would go to a foreign host.
         KeyNotFound: The key was deleted meanwhile.
     """
-    return store.edit(key_id, validate(fields), base=base)
+    cleaned = validate(fields)
+    _keep_admin_home(store.key(key_id), cleaned)
+    return store.edit(key_id, cleaned, base=base)
+
+
+def _keep_admin_home(key: Key, fields: KeyFields) -> None:
+    """Refuse to send an admin key elsewhere than where it was added, its provider's host or this machine."""
+    if "admin" not in (key.kind, fields.kind) or client.origin(fields.base_url) == client.origin(key.base_url):
+        return
+    host = urlsplit(fields.base_url).hostname or ""
+    if not client.is_loopback(host) and not client.is_own_host(host, fields.provider):
+        hint = "To use it elsewhere, add it again with that address."
+        raise InvalidInput("base_url", "An admin key stays at the address it was added with.", hint)
 
 
 def _free_name(store: Keystore, base: str) -> str:

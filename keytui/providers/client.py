@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from keytui import process
 from keytui.model import Secret
 from keytui.providers import catalog
 
@@ -54,11 +55,28 @@ def _remote_problem(scheme: str, host: str, allow_http: bool, kind: KeyKind, pro
         return (
             f"{host} is not this machine, and plain http would show the key to the network: use https, or allow http."
         )
-    known = catalog.provider(provider)
-    own = (urlsplit(known.base_url).hostname or "").lower() if known.checks_keys else ""
-    if kind == "admin" and own and host != own and not host.endswith(f".{own}"):
-        return f"An admin key of {known.label} is sent to {own} only, not to {host}."
+    own = own_host(provider)
+    if kind == "admin" and own and not is_own_host(host, provider):
+        return f"An admin key of {catalog.provider(provider).label} is sent to {own} only, not to {host}."
     return None
+
+
+def own_host(provider: str) -> str:
+    """Return the host that issues a provider's keys, or "" where there is none."""
+    known = catalog.provider(provider)
+    return (urlsplit(known.base_url).hostname or "").lower() if known.checks_keys else ""
+
+
+def is_own_host(host: str, provider: str) -> bool:
+    """Whether a host is the one that issues a provider's keys, or below it."""
+    own = own_host(provider)
+    return bool(own) and (host == own or host.endswith(f".{own}"))
+
+
+def origin(base_url: str) -> tuple[str, str, int | None]:
+    """Return what decides who receives a request: scheme, host and port of an address that was validated."""
+    parts = urlsplit(base_url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port
 
 
 def is_loopback(host: str) -> bool:
@@ -125,6 +143,7 @@ async def load() -> None:
 
 def _import() -> None:
     with _warming:
+        process.hush()
         from keytui.providers import sdk
 
         with suppress(sdk.CertificatesUnusable):  # each request tells it
@@ -155,6 +174,7 @@ def warm_up() -> None:
 
 
 def _rehearse() -> None:
+    process.hush()
     from keytui.providers import sdk
 
     with suppress(sdk.CertificatesUnusable):  # each request tells it

@@ -6,6 +6,7 @@ import functools
 import logging
 import time
 from typing import TYPE_CHECKING
+from urllib.request import getproxies
 
 import httpx2
 import openai
@@ -90,14 +91,18 @@ def _limit(response: httpx2.Response) -> None:
 
 
 @functools.cache
-def ssl_context() -> ssl.SSLContext:
+def ssl_context(*, proxied: bool = False) -> ssl.SSLContext:
     """Return the TLS settings all clients share; building them takes about 20 ms.
+
+    Args:
+        proxied: A proxy of the environment is used. Then only the system's certificates count: with SSL_CERT_FILE
+            the environment alone could put a proxy between keytui and the provider that reads the key.
 
     Raises:
         CertificatesUnusable: SSL_CERT_FILE or SSL_CERT_DIR names something unusable.
     """
     try:
-        context = httpx2.create_ssl_context()
+        context = httpx2.create_ssl_context(trust_env=not proxied)
     except OSError:  # ssl.SSLError is one
         raise CertificatesUnusable from None
     if getattr(context, "keylog_filename", None):
@@ -136,7 +141,7 @@ def build(
 
     try:
         http = httpx2.AsyncClient(
-            verify=ssl_context(),
+            verify=ssl_context(proxied=True) if proxies and getproxies() else ssl_context(),
             trust_env=proxies,
             follow_redirects=False,
             timeout=httpx2.Timeout(timeout_s),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
+from keytui import process
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,6 +30,7 @@ def launch(store: Keystore, settings: Settings, *, demo: bool = False, clock: Ca
     from keytui.tui.first_look import FirstLook
 
     gc.disable()
+    process.hush()
     look = FirstLook(store)
     from keytui.tui.app import KeytuiApp
 

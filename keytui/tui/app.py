@@ -120,6 +120,12 @@ class KeytuiApp(IdleLock):
         if self.screen_stack:
             cast("MainScreen", self.main).hide_secret()
 
+    def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
+        """Draw the screen as SVG; a revealed key is hidden first, whoever asks for the picture."""
+        if self.screen_stack:
+            cast("MainScreen", self.main).hide_secret()
+        return super().export_screenshot(title=title, simplify=simplify)
+
     def copy_to_clipboard(self, text: str) -> None:
         """Copy selected text; nothing is kept in the app, where Ctrl+V would paste it."""
         super().copy_to_clipboard(text)

@@ -134,6 +134,7 @@ def test_unlock_without_a_vault(keytui: Commands, monkeypatch: pytest.MonkeyPatc
         ("TEXTUAL_DEBUG", "1"),
         ("TEXTUAL_DRIVER", "x:Y"),
         ("TEXTUAL_SCREENSHOT", "1"),
+        ("TEXTUAL_PRESS", "v,y"),
         ("TEXTUAL", "debug,devtools"),
     ],
 )
@@ -144,7 +145,7 @@ def test_the_app_refuses_to_run_where_textual_records_what_is_typed(
     ran = keytui()
     assert ran.code == 2
     assert ran.err == (
-        f"keytui: {variable} would let Textual record what you type, keys included. Unset {variable} first.\n"
+        f"keytui: {variable} would let Textual record what you type, or type in your place. Unset {variable} first.\n"
     )
 
 
