@@ -58,6 +58,12 @@ class Terminal:
     ) -> None:
         self.process.close(force=True)
 
+    @property
+    def pid(self) -> int:
+        """The program's process id."""
+        assert self.process.pid is not None
+        return self.process.pid
+
     def type(self, keys: str) -> None:
         """Type keys as they are."""
         self.process.send(keys)

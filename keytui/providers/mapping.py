@@ -260,7 +260,7 @@ def _failures() -> tuple[_Failure, ...]:
         (
             (ssl.SSLCertVerificationError,),
             "unreachable",
-            "The certificate of {host} is not trusted, so the key was not sent. Behind a proxy only the system's count.",
+            "The certificate of {host} is not trusted: the key was not sent. Behind a proxy only the system's count.",
         ),
         ((ssl.SSLError,), "unreachable", "No secure connection to {host}: does it speak https?"),
         ((ConnectionRefusedError,), "unreachable", "Nothing listens at {host}. Is the server running?"),

@@ -6,6 +6,7 @@ exception's `__rich__` returns (`App.panic`), and both would show a key that was
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,15 @@ class CalmCrash(App[Any]):
 
     The terminal is restored and the return code is 1, both by Textual's own `_handle_exception`.
     """
+
+    def on_mount(self) -> None:
+        """Tell of an error in a task that nobody waits for; asyncio would log its text."""
+        asyncio.get_running_loop().set_exception_handler(self._tell_of_task)
+
+    def _tell_of_task(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, Exception) and self.is_running:
+            self.notify(f"An error in keytui itself: {place(error)}.", severity="error", markup=False)
 
     def _fatal_error(self) -> None:
         self.bell()

@@ -1,0 +1,156 @@
+"""After `y` and SIGKILL of the app, for real: an X server of our own, xclip and xsel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from keytui.demo.server import DemoServer
+from keytui.model import Secret
+from tests.canary import evidence
+from tests.canary.stage import Stage, canary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.terminal import Terminal
+
+SECONDS = 3
+LONGER = 8
+PATIENCE = 30.0
+OTHER = "a line of the person's own"
+READ = {"xclip": ("xclip", "-selection", "clipboard", "-out"), "xsel": ("xsel", "--clipboard", "--output")}
+WRITE = {
+    "xclip": ("xclip", "-selection", "clipboard", "-in"),
+    "xsel": ("xsel", "--clipboard", "--input", "--logfile", os.devnull),
+}
+
+
+@pytest.fixture
+def display() -> Iterator[str]:
+    """An X server on a display nobody else has."""
+    program = shutil.which("Xvfb")
+    if program is None:
+        pytest.skip("Xvfb is not installed")
+    read, write = os.pipe()
+    command = (program, "-displayfd", str(write), "-screen", "0", "64x64x8", "-nolisten", "tcp")
+    with subprocess.Popen(
+        command, pass_fds=(write,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+        os.close(write)
+        with os.fdopen(read) as pipe:
+            number = pipe.readline().strip()
+        assert number, "Xvfb did not start"
+        yield f":{number}"
+        server.terminate()
+
+
+class Clipboard:
+    """One tool on one display, alone in PATH."""
+
+    def __init__(self, tool: str, display: str, folder: Path) -> None:
+        program = shutil.which(tool)
+        if program is None:
+            pytest.skip(f"{tool} is not installed")
+        (folder / tool).symlink_to(program)
+        folder.chmod(0o755)  # the app may run as another user
+        self.tool = tool
+        self.environ = {"DISPLAY": display, "PATH": str(folder), "HOME": str(folder)}
+
+    def read(self) -> str:
+        ran = subprocess.run(
+            READ[self.tool], env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+        )
+        return ran.stdout.decode()
+
+    def write(self, text: str) -> None:
+        quiet = subprocess.DEVNULL
+        subprocess.run(WRITE[self.tool], env=self.environ, input=text.encode(), stdout=quiet, stderr=quiet, check=True)
+        self.until(text)  # xsel answers before its child owns the clipboard
+
+    def until(self, text: str) -> float:
+        """Wait until the clipboard holds the text; return when. Each look runs the tool, so this does not spin."""
+        deadline = time.monotonic() + PATIENCE
+        while self.read() != text:
+            assert time.monotonic() < deadline, f"the clipboard never held {text!r}"
+        return time.monotonic()
+
+
+@pytest.fixture(params=["xclip", "xsel"])
+def clipboard(request: pytest.FixtureRequest, display: str) -> Iterator[Clipboard]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Clipboard(request.param, display, Path(folder))
+
+
+def helpers() -> set[int]:
+    """Process ids of clearing helpers, whoever started them."""
+    found = set()
+    for name in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                if name.isdigit() and b"keytui.flows.clear_clipboard" in file.read():
+                    found.add(int(name))
+        except OSError:
+            continue
+    return found
+
+
+def copied_and_killed(stage: Stage, clipboard: Clipboard, key: str) -> tuple[float, set[int]]:
+    """Copy the key in the app and kill that; return when it was copied, and the helper left behind."""
+    before = helpers()
+    terminal: Terminal
+    with stage.open() as terminal:
+        stage.ready(terminal)
+        terminal.wait_for("work", "4 Test")
+        terminal.type("2y")
+        terminal.wait_for("Copied work. Clears in", "clears in")
+        at = time.monotonic()
+        assert clipboard.read() == key
+        os.kill(terminal.pid, signal.SIGKILL)
+        assert terminal.wait_for_exit() == 128 + signal.SIGKILL
+    return at, helpers() - before
+
+
+def environment(clipboard: Clipboard, seconds: int) -> dict[str, str]:
+    return {
+        "DISPLAY": clipboard.environ["DISPLAY"],
+        "PATH": clipboard.environ["PATH"],
+        "KEYTUI_CLIPBOARD_SECONDS": str(seconds),
+    }
+
+
+@pytest.mark.slow
+def test_an_untouched_clipboard_is_empty_at_the_set_time(clipboard: Clipboard) -> None:
+    key = canary()
+    with DemoServer(delta_seconds=0) as server, Stage(key, environ=environment(clipboard, SECONDS)) as stage:
+        stage.stored("work", Secret(key), server)
+        at, _ = copied_and_killed(stage, clipboard, key)
+        killed = time.monotonic() - at
+        took = clipboard.until("") - at
+    evidence.publish(
+        f"clipboard-{clipboard.tool}",
+        f"{clipboard.tool}: set to {SECONDS} s; app killed {killed:.2f} s after the copy, empty after {took:.2f} s",
+    )
+
+
+@pytest.mark.slow
+def test_what_the_person_copied_since_is_left_alone(clipboard: Clipboard) -> None:
+    key = canary()
+    with DemoServer(delta_seconds=0) as server, Stage(key, environ=environment(clipboard, LONGER)) as stage:
+        stage.stored("work", Secret(key), server)
+        _, helper = copied_and_killed(stage, clipboard, key)
+        assert helper, "the helper went with the app"
+        clipboard.write(OTHER)
+        deadline = time.monotonic() + PATIENCE
+        while helper & helpers():
+            assert time.monotonic() < deadline, "the helper never ended"
+            assert clipboard.read() == OTHER
+        assert clipboard.read() == OTHER
