@@ -51,3 +51,30 @@ def test_a_helper_runs_from_this_installation_and_never_from_the_current_folder(
     assert command[0] == sys.executable
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "")
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [
+        "broken()",
+        "threading.Thread(target=broken).start()",
+        "type('Late', (), {'__del__': lambda self: broken()})()",
+        "logging.getLogger('someone').error('token %s', TOKEN)",
+        "logging.getLogger('someone').error('token %d', TOKEN)",  # the line cannot be made
+    ],
+)
+def test_an_error_nobody_catches_is_told_without_its_text(fails: str) -> None:
+    program = (
+        "import logging, sys, threading\n"
+        "from keytui import process\n"
+        "TOKEN = 'a-token-in-an-error'\n"
+        "def broken():\n"
+        "    raise ValueError(TOKEN)\n"
+        "process.harden()\n"
+        "process.hush()\n"
+        f"{fails}\n"
+    )
+    ran = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, check=False)
+    assert "a-token" not in ran.stdout + ran.stderr
+    if "broken" in fails:
+        assert ran.stderr == "keytui: An error in keytui itself: ValueError at __main__:5.\n"

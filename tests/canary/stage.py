@@ -62,7 +62,7 @@ def unprivileged() -> tuple[str, ...] | None:
     if not prefix[0]:
         return None
     program = (
-        "import keytui.cli, keytui.storage.vault, textual, openai, pyrage, secretstorage, subprocess, sys\n"
+        "import keytui.cli, keytui.storage.vault, textual, pyrage, subprocess, sys\n"
         "subprocess.run((sys.executable, '-c', ''), check=True)\n"  # setpriv itself can start what its child cannot
         "print(sys.version_info[:2])"
     )

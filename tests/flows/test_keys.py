@@ -132,3 +132,26 @@ def test_an_admin_key_goes_to_no_foreign_host() -> None:
 def test_fields_are_stored_tidied() -> None:
     fields = keys.validate(FIELDS._replace(name=" work ", base_url="https://x.example/v1/", tags=("b", "a ", "b", "")))
     assert (fields.name, fields.base_url, fields.tags) == ("work", "https://x.example/v1", ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("base_url", "moves"),
+    [
+        ("https://gateway.example.com/v2", True),  # another path of the same host
+        ("http://127.0.0.1:8080/v1", True),  # this machine
+        ("https://gateway.example.com:8443/v1", False),
+        ("https://elsewhere.example.com/v1", False),
+    ],
+)
+def test_an_admin_key_stays_at_its_address(settings: Settings, base_url: str, moves: bool) -> None:
+    store = memory_store(settings)
+    there = FIELDS._replace(provider="custom", kind="admin", base_url="https://gateway.example.com/v1")
+    key = keys.add(store, there, Secret(PROJECT_KEY))
+    if moves:
+        assert keys.edit(store, key.id, there._replace(base_url=base_url)).base_url == base_url
+        return
+    for kind in ("admin", "api"):
+        with pytest.raises(InvalidInput, match="stays at the address") as refused:
+            keys.edit(store, key.id, there._replace(base_url=base_url, kind="admin" if kind == "admin" else "api"))
+        assert refused.value.field == "base_url"
+    assert store.key(key.id).base_url == there.base_url

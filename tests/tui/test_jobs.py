@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from keytui.flows.clipboard import Copied
 from keytui.model import Secret
 from keytui.providers.catalog import PROVIDERS
 from keytui.tui import access, jobs, messages
+from tests.leaks import files_with, leaks
 from tests.stores import fake_key, fields
 from tests.tui.conftest import World, opened
 
@@ -275,6 +278,40 @@ async def test_a_revealed_key_is_hidden_again(world: World, how: str) -> None:
             await app.until(lambda: app.app.screen is app.main)
         assert "hides in" not in app.text
         assert secret.reveal()[8:20] not in app.text.replace("\n", "")
+
+
+async def test_a_picture_hides_a_revealed_key_first(world: World, tmp_path: Path) -> None:
+    secret = fake_key()
+    world.add(secret=secret)
+    async with opened(world) as app:
+        await app.press("v")
+        await app.sees("hides in 10 s")
+        drawn = app.app.export_screenshot()
+        assert not leaks(drawn.encode(), secret.reveal())
+        assert "hides in" not in app.text
+        await app.press("v")
+        await app.sees("hides in 10 s")
+        saved = app.app.save_screenshot(path=str(tmp_path))
+        assert not files_with(tmp_path, [secret.reveal()])
+        assert saved.startswith(str(tmp_path))
+
+
+async def test_an_error_in_a_task_nobody_waits_for_is_said_without_its_text(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = fake_key()
+
+    async def fail() -> None:
+        raise ValueError(secret.reveal())
+
+    async with opened(world) as app:
+        task = asyncio.ensure_future(fail())
+        await app.until(task.done)
+        del task
+        gc.collect()
+        await app.until(lambda: "An error in keytui itself: ValueError at" in app.toasts)
+        assert not leaks(app.toasts.encode(), secret.reveal())
+    assert secret.reveal() not in caplog.text
 
 
 async def test_a_key_read_after_a_dialog_was_opened_is_not_revealed(world: World) -> None:
