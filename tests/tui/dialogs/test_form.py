@@ -14,6 +14,7 @@ from keytui.tui.screens.unlock import SetUpScreen
 from keytui.tui.widgets.secret_input import SecretInput
 from tests.leaks import leaks
 from tests.stores import fake_key, fields, memory_store
+from tests.tui.conftest import idle
 from tests.tui.dialogs.host import SIZES, Host, bottom, paste, said, showing, shown, shows, until
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def provider(host: Host) -> object:
 async def pasted(pilot: Pilot[Any], text: str) -> None:
     """Paste a key and wait until it was looked at."""
     await paste(pilot, text)
-    await pilot.app.workers.wait_for_complete()
+    await idle(pilot.app)
     await pilot.pause()
 
 
@@ -69,7 +70,7 @@ async def write(pilot: Pilot[Any], host: Host, name: str, text: str) -> None:
 async def save(pilot: Pilot[Any]) -> None:
     """Press Ctrl+S and wait until the workers are through."""
     await pilot.press("ctrl+s")
-    await pilot.app.workers.wait_for_complete()
+    await idle(pilot.app)
     await pilot.pause()
 
 
@@ -116,7 +117,7 @@ async def test_what_the_person_typed_is_not_overwritten(store: Keystore) -> None
 async def test_a_typed_key_is_recognized_when_the_field_is_left(store: Keystore) -> None:
     async with showing(FormScreen(store), store) as (pilot, host):
         await pilot.press(*"sk-ab", "tab")
-        await pilot.app.workers.wait_for_complete()
+        await idle(pilot.app)
         assert value(host, "name") != ""
 
 

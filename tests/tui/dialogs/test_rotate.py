@@ -14,6 +14,7 @@ from keytui.tui.screens.rotate import RotateScreen
 from keytui.tui.widgets.secret_input import SecretInput
 from tests.leaks import leaks
 from tests.stores import fake_key, fields, memory_store
+from tests.tui.conftest import idle
 from tests.tui.dialogs.host import SIZES, Host, bottom, paste, said, showing, shown, shows, until
 
 if TYPE_CHECKING:
@@ -320,7 +321,7 @@ async def test_an_index_that_fails_twice_loses_no_pasted_key(
         raise StoreUnavailable("The disk went away.")
 
     async with showing(RotateScreen(store, key), store) as (pilot, host):
-        await pilot.app.workers.wait_for_complete()
+        await idle(pilot.app)
         monkeypatch.setattr(store, "begin_rotation", broken)
         monkeypatch.setattr(store, "rotations", broken)
         await rotate(pilot, host, new, "The disk went away.")
