@@ -26,6 +26,9 @@ for _name in ("openai", "httpx2", "httpcore2", "httpx", "httpcore"):
     # Their debug lines hold addresses and headers; OPENAI_LOG=debug would switch them on.
     logging.getLogger(_name).setLevel(logging.WARNING)
 
+_PROXIES = frozenset(("https", "all"))
+"""Proxies of the environment, as urllib names them, that requests over https go through."""
+
 
 class AnswerTooLong(httpx2.ReadError):
     """The server sent more than MAX_ANSWER bytes."""
@@ -141,7 +144,7 @@ def build(
 
     try:
         http = httpx2.AsyncClient(
-            verify=ssl_context(proxied=True) if proxies and getproxies() else ssl_context(),
+            verify=ssl_context(proxied=True) if proxies and _PROXIES & getproxies().keys() else ssl_context(),
             trust_env=proxies,
             follow_redirects=False,
             timeout=httpx2.Timeout(timeout_s),

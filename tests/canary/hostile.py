@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from keytui.errors import KeytuiError
 from keytui.model import Secret
-from keytui.providers import checks, client, prompts, sdk
+from keytui.providers import checks, client, issuers, prompts, sdk
 from tests import leaks
 from tests.canary.stage import canary
 from tests.providers.conftest import http, make_key
@@ -181,6 +181,16 @@ TRIES: tuple[Try, ...] = (
         kind="admin",
         reaches=False,
     ),
+    *(
+        Try(f"an admin key, {name}", {name: "{evil}", "OPENAI_BASE_URL": "{evil}/v1"}, kind="admin")
+        for name in ("HTTP_PROXY", "ALL_PROXY", "OPENAI_ADMIN_KEY", "OPENAI_CUSTOM_HEADERS")
+    ),
+    Try(
+        "an OpenRouter management key, redirect",
+        answer=_redirect("307 Temporary", "{evil}/v1"),
+        provider="openrouter",
+        kind="admin",
+    ),
     Try("an admin key, redirect", answer=_redirect("307 Temporary", "{evil}/v1"), kind="admin"),
     Try("the key in an error's text", answer=http("401 No", b'{"error":{"message":"bad key {key}","code":"{key}"}}')),
     Try("the key in a header", answer=http("401 No", b"{}", "x-request-id: {key}", "Location: {evil}/?{key}")),
@@ -243,10 +253,13 @@ def certify(path: str) -> None:
     Path(path).write_bytes(private.private_bytes(pem, serialization.PrivateFormat.PKCS8, bare) + made.public_bytes(pem))
 
 
-async def attempt(row: Try, folder: str) -> Outcome:
+async def attempt(row: Try, folder: str, *, careless: bool = False) -> Outcome:
     """Check a key and send a prompt with it while the try goes on.
 
     The caller puts the variables back.
+
+    Args:
+        careless: Use openai's client as it comes instead of keytui's, to show that the try would succeed.
     """
     secret = Secret(canary())
     certificate = os.path.join(folder, "certificate.pem")
@@ -272,7 +285,8 @@ async def attempt(row: Try, folder: str) -> Outcome:
             os.environ[name] = filled(value)
         sdk.ssl_context.cache_clear()
         key = make_key(filled(row.base_url) or f"http://127.0.0.1:{own.port}/v1", row.provider, row.kind)
-        shown = "".join([text async for text in _said(key, secret)])
+        said = _said_carelessly(key, secret) if careless else _said(key, secret)
+        shown = "".join([text async for text in said])
         shown += note.added()
         # A request with a planted value went under another flag than ours.
         planted = b"planted" in own.heard
@@ -285,6 +299,12 @@ async def attempt(row: Try, folder: str) -> Outcome:
 
 async def _said(key: Key, secret: Secret) -> AsyncIterator[str]:
     await client.load()
+    if key.kind == "admin":
+        try:
+            async with issuers.open_issuer(key, secret, timeout_s=PATIENCE) as issuer:
+                yield repr(await issuer.list_keys())
+        except KeytuiError as error:
+            yield f"{error!r} {error.sentence} {error.hint} {error.__cause__!r}"
     yield repr(await checks.check(key, secret, timeout_s=PATIENCE))
     try:
         async with contextlib.aclosing(prompts.stream(key, secret, "Hello", timeout_s=PATIENCE)) as parts:
@@ -292,6 +312,17 @@ async def _said(key: Key, secret: Secret) -> AsyncIterator[str]:
                 yield repr(part)
     except KeytuiError as error:
         yield f"{error!r} {error.sentence} {error.hint} {error.__cause__!r}"
+
+
+async def _said_carelessly(key: Key, secret: Secret) -> AsyncIterator[str]:
+    import openai
+
+    where = None if "OPENAI_BASE_URL" in os.environ else key.base_url
+    with contextlib.suppress(openai.OpenAIError):
+        async with openai.AsyncOpenAI(
+            api_key=secret.reveal(), max_retries=0, timeout=PATIENCE, base_url=where
+        ) as careless:
+            yield repr(await careless.models.list())
 
 
 @contextlib.contextmanager

@@ -192,6 +192,22 @@ def commands() -> Tale:
         return Tale(stage.table, stage.seen)
 
 
+def issued() -> Tale:
+    """The provider makes the new key, which nobody has seen before, and ends the old one."""
+    old, admin = canary("old").replace("proj", "svcacct"), canary("adm").replace("proj", "admin")
+    with DemoServer(delta_seconds=0, slow_seconds=0) as server, Stage(old, admin) as stage:
+        stage.environ["KEYTUI_PROPAGATION_SECONDS"] = "5"
+        stage.stored("work", Secret(old), server)
+        stage.stored("boss", Secret(admin), server, "admin")
+        old_id = server.admin.add_key(Secret(old), "by hand", account="robot")
+        stage.begin("issued (command)")
+        ran = stage.run("rotate", "work", "--issue", "--old-key-id", old_id, "--now", "-y")
+        assert ran.returncode == 0, ran.stderr
+        stage.secrets.append(stage.asked("get", "work"))
+        stage.end()
+        return Tale(stage.table, stage.seen)
+
+
 def crash(way: str) -> Tale:
     """The app breaks with the key in hand; the terminal is as before, and the store is safe."""
     key = canary("key")
@@ -263,7 +279,7 @@ def short(plant: str) -> Tale:
 
 def whole(folder: Path | None) -> Tale:
     """Every flow there is; with a folder for the bus also on gnome-keyring."""
-    tales = [life_of_a_key(), commands(), *map(crash, CRASHES), *map(loose, LOOSE)]
+    tales = [life_of_a_key(), commands(), issued(), *map(crash, CRASHES), *map(loose, LOOSE)]
     if folder is not None:
         tales.append(life_of_a_key(vault=False, folder=folder))
     seen: dict[str, set[str]] = {}

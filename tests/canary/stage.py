@@ -150,7 +150,7 @@ class Stage:
 
     # --- before a flow
 
-    def stored(self, name: str, secret: Secret, server: DemoServer) -> Key:
+    def stored(self, name: str, secret: Secret, server: DemoServer, kind: str = "api") -> Key:
         """Store a key in a vault that every process started from now on finds open."""
         from keytui.model import Secret as SecretType
         from keytui.storage.keystore import Keystore
@@ -162,7 +162,7 @@ class Stage:
         vault = Vault(self.settings)
         vault.open_with(SecretType(self._identity))
         store = Keystore(self.settings._replace(backend="vault"), backends={"vault": vault})
-        key = store.add(fields(name, base_url=server.url), secret)
+        key = store.add(fields(name, base_url=server.url, kind=kind), secret)
         store.close()
         self._own()
         return key
@@ -213,6 +213,12 @@ class Stage:
         self._evidence.add("terminal", "stdout", ran.stdout)
         self._evidence.add("traceback", "stderr", ran.stderr)
         return ran
+
+    def asked(self, *words: str) -> str:
+        """Run a command that hands a key over, as was asked; its output is no evidence."""
+        environ = {**self.environ, "KEYTUI_BACKEND": "vault"}
+        ran = subprocess.run(self.command(*words), env=environ, stdout=subprocess.PIPE, check=True)
+        return ran.stdout.decode().strip()
 
     # --- flows
 

@@ -33,6 +33,16 @@ async def test_nobody_else_receives_the_key(row: hostile.Try) -> None:
     assert found.reached is row.reaches
 
 
+@pytest.mark.parametrize(
+    "name", ["OPENAI_BASE_URL", "HTTP_PROXY, a server on this machine", "a proxy's certificate in SSL_CERT_FILE"]
+)
+async def test_a_client_as_it_comes_would_give_the_key_away(name: str) -> None:
+    (row,) = (row for row in hostile.TRIES if row.name == name)
+    with hostile.kept_environment(), tempfile.TemporaryDirectory() as folder:
+        found = await hostile.attempt(row, folder, careless=True)
+    assert found.taken
+
+
 def main() -> int:
     """`python -m tests.canary.test_hostile`: print the table."""
     for row in hostile.TRIES:

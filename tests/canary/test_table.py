@@ -42,7 +42,7 @@ def test_the_table_is_all_zero(tmp_path: Path) -> None:
     tale = sessions.whole(tmp_path / "bus" if keyring else None)
     evidence.publish("canary", evidence.drawn(tale.table))
     assert leaked(tale) == []
-    named = {*FLOWS, "exported (command)", "crashed on: command"}
+    named = {*FLOWS, "issued (command)", "exported (command)", "crashed on: command"}
     named |= {f"crashed on: {way}" for way in (*sessions.CRASHES, *sessions.LOOSE)}
     if keyring:
         named |= {f"{flow}, gnome-keyring" for flow in FLOWS}
