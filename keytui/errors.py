@@ -181,4 +181,4 @@ class NotConfirmed(KeytuiError):
 
 
 class ClipboardFailed(KeytuiError):
-    """Nothing reached a clipboard."""
+    """No clipboard is known to hold the key; the sentence says whether one may."""

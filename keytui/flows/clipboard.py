@@ -88,7 +88,7 @@ def copy(secret: Secret, settings: Settings, *, name: str = "", osc52: Callable[
     if tools:
         names = " and ".join(tool.name for tool in tools)
         raise ClipboardFailed(
-            f"Nothing was copied: {names} did not give the key back.", "Check DISPLAY, then try again."
+            f"The copy is not confirmed: {names} did not give the key back.", "Check DISPLAY, then try again."
         )
     if settings.clipboard == "osc52":
         raise ClipboardFailed("Nothing was copied: there is no terminal to send it to.", "Set clipboard to auto.")

@@ -205,7 +205,7 @@ def test_a_dead_display_falls_back_to_the_terminal(
 
 def test_a_dead_display_alone_is_a_failure(tool: Tool, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":4321")
-    with pytest.raises(ClipboardFailed, match=f"{tool.name} did not give the key back") as failed:
+    with pytest.raises(ClipboardFailed, match=f"not confirmed: {tool.name} did not give") as failed:
         clipboard.copy(Secret(SECRET), settings)
     assert SECRET not in repr(failed.value.__context__)
 
