@@ -222,6 +222,15 @@ class Keystore(Care, Rotating):
 
         writing.record_check(self._core, key_id, verdict, secret, base_url)
 
+    def choose_model(self, key_id: int, model: str) -> None:
+        """Remember which model test prompts ask; "" for the provider's preferred one. KeyNotFound when the key is gone.
+
+        No event tells of it, and undoing an edit made before leaves it as it is now.
+        """
+        from keytui.storage import writing
+
+        writing.choose_model(self._core, key_id, model)
+
     def purge(self) -> int:
         """Delete trash and previous versions whose time has come, where the store can be used without asking.
 

@@ -176,6 +176,19 @@ def record_check(core: Core, key_id: int, verdict: Verdict, secret: Secret | Non
     steps.reached("check.recorded")
 
 
+def choose_model(core: Core, key_id: int, model: str) -> None:
+    """Remember a key's model without an event; see Keystore.choose_model."""
+    with core.index.write() as transaction:
+        if not transaction.execute("SELECT 1 FROM keys WHERE id = ?", (key_id,)):
+            raise KeyNotFound("This key is no longer there.")
+        transaction.execute("UPDATE keys SET model = ? WHERE id = ?", (model, key_id))
+        transaction.execute(
+            "UPDATE events SET data = json_set(data, '$.fields.model', ?)"
+            " WHERE key_id = ? AND type = 'edited' AND undoable = 1",
+            (model, key_id),
+        )
+
+
 def _trash(core: Core, key: Key) -> None:
     now = core.now()
     days = core.settings.trash_days

@@ -159,7 +159,12 @@ ACTIONS: tuple[Action, ...] = (
         why_disabled=_secret_problem,
     ),
     Action(
-        "check_all", ("T",), "Check all", "Check every key shown, a few at a time.", _KEYS, why_disabled=_list_problem
+        "check_all",
+        ("T",),
+        "Check all",
+        "Check every key shown, eight at a time. Esc stops.",
+        _KEYS,
+        why_disabled=_list_problem,
     ),
     Action(
         "prompt",
@@ -168,6 +173,14 @@ ACTIONS: tuple[Action, ...] = (
         "Send a test prompt and watch the answer.",
         _KEYS,
         bars=("keys",),
+        why_disabled=_prompt_problem,
+    ),
+    Action(
+        "model",
+        ("m",),
+        "Model",
+        "Choose which model test prompts with this key ask.",
+        _KEYS,
         why_disabled=_prompt_problem,
     ),
     Action(
@@ -271,16 +284,20 @@ ACTIONS: tuple[Action, ...] = (
         ("groups",),
     ),
     Action("send", ("enter",), "Send", "Send the prompt in pane 4.", _MOVE, "native", bars=("test",)),
+    Action("older_prompt", ("up",), "Earlier", "Bring back the prompt before, in pane 4.", _MOVE, "test", ("test",)),
+    Action("newer_prompt", ("down",), "Later", "Bring back the prompt after, in pane 4.", _MOVE, "test"),
+    Action("model_here", ("ctrl+o",), "Model", "Choose the model, from within pane 4.", _MOVE, "test", bars=("test",)),
     Action(
-        "scroll_down", ("pagedown", "down"), "Scroll", "Scroll the answer in pane 4.", _MOVE, "test", bars=("test",)
+        "system", ("ctrl+s",), "System", "Write a system prompt in pane 4; again, go back.", _MOVE, "test", ("test",)
     ),
-    Action("scroll_up", ("pageup", "up"), "Scroll up", "Scroll the answer back.", _MOVE, "test"),
+    Action("scroll_down", ("pagedown",), "Scroll", "Scroll the answer in pane 4.", _MOVE, "test", ("test",)),
+    Action("scroll_up", ("pageup",), "Scroll up", "Scroll the answer back.", _MOVE, "test"),
     Action("keep_filter", ("enter",), "Keep", "Keep the filter and go to the keys.", _MOVE, "native", bars=("filter",)),
     Action(
         "back",
         ("escape",),
         "Back",
-        "Hide the key shown, stop the answer, clear the filter, or go to the keys.",
+        "Hide the key shown, stop the answer or the checks, clear the filter, or go to the keys.",
         _MOVE,
         bars=("test", "filter"),
     ),
@@ -299,7 +316,9 @@ _KEY_NAMES = {
     "enter": "Enter",
     "tab": "Tab",
     "shift+tab": "Shift+Tab",
+    "ctrl+o": "Ctrl+O",
     "ctrl+p": "Ctrl+P",
+    "ctrl+s": "Ctrl+S",
     "ctrl+q": "Ctrl+Q",
     "down": "↓",
     "up": "↑",

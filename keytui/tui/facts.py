@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from keytui.model import Event, Key, Version
+    from keytui.model import Event, Key, Verdict, Version
 
 
 class Facts(NamedTuple):
@@ -16,9 +16,11 @@ class Facts(NamedTuple):
     Attributes:
         store: What the store of the key is called.
         events: Newest first.
+        checks: What the provider said of the present value, newest first.
     """
 
     key: Key
     store: str
     versions: Sequence[Version] = ()
     events: Sequence[Event] = ()
+    checks: Sequence[Verdict] = ()

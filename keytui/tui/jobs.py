@@ -10,34 +10,30 @@ import gc
 import os
 import sys
 import threading
-from contextlib import aclosing
 from typing import TYPE_CHECKING, cast
 
 from textual import work
 from textual.worker import Worker, WorkerState
 
-from keytui.errors import KeytuiError, NameTaken, NotConfirmed
+from keytui.errors import KeytuiError, NameTaken
 from keytui.tui import messages
+from keytui.tui.asking import Asking, warm_up
 from keytui.tui.crash import place
-from keytui.tui.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from keytui.model import Event, Key
-    from keytui.settings import Settings
     from keytui.tui.screens.confirm import ConfirmScreen
     from keytui.tui.screens.main import MainScreen
 
-CHECKS_AT_ONCE = 4
 _BROWSE = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 _BROWSER_SECONDS = 10
 
 
-class Jobs(Reading):
+class Jobs(Asking):
     """The part of the app that works in the background."""
 
-    settings: Settings
     clock: Callable[[], float]
     _deleted: int | None = None
     """Key that was moved to the trash here, and last: the person knows what undoing means."""
@@ -64,80 +60,6 @@ class Jobs(Reading):
             for sentence in sentences:
                 self.tell(messages.Told(sentence))
         threading.Thread(target=warm_up, daemon=True, name="warm up").start()  # whoever quits need not wait for it
-
-    # --- the network
-
-    @work(description="check keys", group="check", exit_on_error=False)
-    async def check(self, key_ids: tuple[int, ...]) -> None:
-        """Check keys, a few at a time, and record each verdict."""
-        self.tell(messages.CheckStarted(key_ids))
-        slots = asyncio.Semaphore(CHECKS_AT_ONCE)
-        tasks: list[asyncio.Task[None]] = []
-        try:
-            await asyncio.to_thread(warm_up)
-            for key_id in key_ids:
-                await slots.acquire()
-                if any(task.done() and task.exception() is not None for task in tasks):
-                    break  # the person declined to unlock the store: asking again for each key helps nobody
-                tasks.append(asyncio.create_task(self._check_one(key_id, slots)))
-            results = await asyncio.gather(*tasks, return_exceptions=True)
-            problem = next((result for result in results if isinstance(result, Exception)), None)
-            if problem is not None:
-                raise problem
-        except NotConfirmed as error:
-            self.show_error(error)
-        finally:
-            for task in tasks:
-                task.cancel()
-            self.tell(messages.ChecksEnded(key_ids))
-
-    async def _check_one(self, key_id: int, slots: asyncio.Semaphore) -> None:
-        from keytui.flows.checking import check_and_record
-        from keytui.tui import access
-
-        verdict, kept = None, True
-        try:
-            key = await access.call(self, self.store.key, key_id)
-            secret = await access.call(self, self.store.read, key_id)
-            checked = await check_and_record(self.store, key, secret, timeout_s=self.settings.check_seconds)
-            verdict, kept = checked.verdict, checked.unkept is None
-            if checked.unkept is not None:
-                self.say(f"The verdict is shown but was not noted: {checked.unkept.sentence}", severity="warning")
-        except NotConfirmed:
-            raise
-        except KeytuiError as error:
-            self.show_error(error)
-        finally:
-            slots.release()
-            self.tell(messages.Checked(key_id, verdict, kept=kept))
-
-    @work(description="send a test prompt", exclusive=True, group="prompt", exit_on_error=False)
-    async def prompt(self, key_id: int, text: str) -> None:
-        """Send a prompt and pass the answer on as it comes."""
-        from keytui.tui import access
-
-        ended = messages.PromptEnded(None, "Stopped.")
-        self.tell(messages.PromptStarted(key_id))
-        try:
-            key = await access.call(self, self.store.key, key_id)
-            secret = await access.call(self, self.store.read, key_id)
-            await asyncio.to_thread(warm_up)
-            from keytui.providers import prompts
-
-            stream = prompts.stream(key, secret, text, timeout_s=self.settings.prompt_seconds)
-            async with aclosing(stream) as parts:
-                async for part in parts:
-                    if isinstance(part, prompts.Summary):
-                        ended = messages.PromptEnded(part)
-                    else:
-                        self.tell(messages.PromptText(part.text))
-        except KeytuiError as error:
-            ended = messages.PromptEnded(None, error.sentence, error.hint)
-        except Exception as error:
-            ended = messages.PromptEnded(None, f"An error in keytui itself: {place(error)}.")
-            raise
-        finally:
-            self.tell(ended)
 
     # --- secrets leaving
 
@@ -339,10 +261,3 @@ def hand_to_browser(address: str) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return helper.returncode == 0
-
-
-def warm_up() -> None:
-    """Load the client of the providers; a second call waits for the first. Takes half a second, so not on the loop."""
-    from keytui.providers import client
-
-    client.warm_up()

@@ -115,10 +115,13 @@ class PromptText(Message):
 class PromptEnded(Message):
     """The answer is over: with numbers, or with the sentence that says why there are none."""
 
-    def __init__(self, summary: Summary | None, sentence: str = "", hint: str = "") -> None:
+    def __init__(
+        self, summary: Summary | None, sentence: str = "", hint: str = "", verdict: Verdict | None = None
+    ) -> None:
         self.summary = summary
         self.sentence = sentence
         self.hint = hint
+        self.verdict = verdict
         super().__init__()
 
 

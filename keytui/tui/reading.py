@@ -141,6 +141,10 @@ class Reading(CalmCrash):
     def _facts(self, known: Facts) -> Facts:
         key: Key = known.key
         try:
-            return known._replace(versions=self.store.versions(key.id), events=self.store.events(key.id, EVENTS_READ))
+            return known._replace(
+                versions=self.store.versions(key.id),
+                events=self.store.events(key.id, EVENTS_READ),
+                checks=self.store.checks(key.id),
+            )
         except KeytuiError:
             return known

@@ -14,10 +14,12 @@ from rich.cells import cell_len, set_cell_size
 from keytui.model import DAY, DUE_SOON
 
 if TYPE_CHECKING:
-    from keytui.model import Key
+    from keytui.model import Key, Verdict, VerdictWord
 
 HOUR = 3600
 MINUTE = 60
+STALE = 7 * DAY
+"""A good verdict older than this is worth another check."""
 
 
 class Health(NamedTuple):
@@ -80,6 +82,40 @@ def health(key: Key) -> Health:
     return _VERDICTS[key.verdict] if key.verdict is not None else _UNCHECKED
 
 
+def said(word: VerdictWord) -> Health:
+    """Return what to say about a verdict."""
+    return _VERDICTS.get(word, _VERDICTS["unknown"])
+
+
+_NEXT: dict[str, str] = {
+    "invalid": "r gives it a new value, o opens the provider's page of keys.",
+    "restricted": "p shows whether it may answer prompts.",
+    "no_quota": "O opens the provider's page of usage; t checks again once it is paid.",
+    "rate_limited": "Wait a little, then press t.",
+    "unreachable": "Look at the address and the network, then press t.",
+    "unknown": "Look at the address with e, or try a prompt with p.",
+}
+
+
+def next_step(key: Key, now: int) -> str:
+    """Return what a person can do about a key's health, or ""."""
+    if key.state != "active":
+        return ""
+    if key.verdict is None or key.checked_at is None:
+        return "t asks the provider whether it works, at no cost."
+    if key.verdict == "valid" and now - key.checked_at > STALE:
+        return "t checks again: this one is old."
+    return _NEXT.get(key.verdict, "")
+
+
+def evidence(verdict: Verdict) -> str:
+    """Return what a check or a prompt got to see, in the order a provider's support asks for it."""
+    parts = [f"HTTP {verdict.status}" if verdict.status is not None else "", verdict.code or ""]
+    parts.append(count(verdict.models, "model") if verdict.models is not None else "")
+    parts += [verdict.limits, verdict.request_id or ""]
+    return " · ".join(plain(part) for part in parts if part)
+
+
 def age(since: int, now: int) -> str:
     """Return an age for a column: "today" or whole days, as "84d"."""
     days = max(0, now - since) // DAY
@@ -127,6 +163,15 @@ def ago(at: int, now: int) -> str:
         return f"{seconds // HOUR} h ago"
     days = seconds // DAY
     return "yesterday" if days == 1 else f"{days} days ago"
+
+
+def short_ago(at: int, now: int) -> str:
+    """Return how long ago something was, for a column: "now", "5 min ago", "3 h ago", "12 d ago"."""
+    seconds = max(0, now - at)
+    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")):
+        if seconds >= unit:
+            return f"{min(seconds // unit, 999)} {name} ago"
+    return "now"
 
 
 def date(at: int) -> str:

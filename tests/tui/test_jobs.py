@@ -14,7 +14,7 @@ from keytui.flows import clipboard
 from keytui.flows.clipboard import Copied
 from keytui.model import Secret
 from keytui.providers.catalog import PROVIDERS
-from keytui.tui import access, jobs, messages
+from keytui.tui import access, asking, jobs, messages
 from tests.leaks import files_with, leaks
 from tests.stores import fake_key, fields
 from tests.tui.conftest import World, opened
@@ -87,7 +87,7 @@ async def test_a_verdict_that_cannot_be_noted_is_shown_all_the_same(
 
 
 async def test_declining_to_unlock_ends_a_run_of_checks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(8):
+    for number in range(20):
         world.add(f"key-{number}")
     asked = 0
 
@@ -104,7 +104,7 @@ async def test_declining_to_unlock_ends_a_run_of_checks(world: World, monkeypatc
         monkeypatch.setattr(world.store, "read", locked)
         await app.press("T")
         await app.quiet()
-        assert asked <= 4
+        assert asked <= asking.CHECKS_AT_ONCE
         assert app.toasts.count("Nothing was changed") == 1
         assert "Checked" not in app.toasts
 
@@ -160,7 +160,7 @@ async def test_escape_first_stops_the_answer_then_leaves(world: World) -> None:
         assert app.app.focused is app.main.query_one("#prompt")
         assert "Esc Back" in app.text
         await app.press("x")
-        assert "Say hello in one wordx" in app.text
+        assert "Say hello" not in app.text
         await app.press("escape")
         assert app.app.focused is app.main.keys
 
@@ -172,7 +172,8 @@ async def test_a_prompt_that_fails_says_why(world: World, size: tuple[int, int])
         await app.until(lambda: app.main.test is not None and not app.main.test.answering and app.main.test.asked)
         await app.quiet()
         assert "first token" not in app.text
-        assert "does not accept the key" in app.text
+        await app.sees("✗ invalid")
+        await app.sees("HTTP 401 · invalid_api_key · req_demo_")
 
 
 async def test_an_answer_cannot_talk_to_the_terminal(world: World) -> None:
@@ -183,9 +184,9 @@ async def test_an_answer_cannot_talk_to_the_terminal(world: World) -> None:
             app.app.tell(messages.PromptText(piece))
         app.app.tell(messages.PromptEnded(None, "Cut\x1b[31m off."))
         await app.sees("Cut�[31m off.")
+        await app.sees("three")
         shown = app.text
         assert "one�]52;c;QUFB��31m�[red]two[/red]" in shown
-        assert "    three" in shown
         assert not {"\x1b", "\x9b", "\x07"} & set(shown)
 
 
@@ -244,7 +245,7 @@ async def test_a_revealed_key_is_hidden_again(world: World, how: str) -> None:
     async with opened(world) as app:
         await app.press("v")
         await app.quiet()
-        await app.sees("hides in 10 s")
+        await app.sees("hides in")
         shown = app.text.replace("\n", "")
         assert secret.reveal()[:20] in shown
         if how == "time":

@@ -60,6 +60,10 @@ class Doing(Screen[None]):
         """Return the ids of the keys listed."""
         raise NotImplementedError
 
+    def checking(self) -> set[int]:
+        """Return the ids of the keys whose check is running."""
+        raise NotImplementedError
+
     # --- the dispatcher
 
     @property
@@ -145,11 +149,24 @@ class Doing(Screen[None]):
 
     def do_check(self) -> None:
         """Check the selected key."""
-        self.keytui.check((self._selected().id,))
+        if self._selected().id not in self.checking():
+            self.keytui.check((self._selected().id,))
 
     def do_check_all(self) -> None:
         """Check every key shown, those in the trash excepted."""
-        self.keytui.check(self.shown_ids())
+        self.keytui.check(tuple(each for each in self.shown_ids() if each not in self.checking()))
+
+    def do_model(self) -> None:
+        """Choose the model of test prompts."""
+        from keytui.tui.screens.model import ModelScreen
+
+        key = self._selected()
+
+        def chosen(model: str | None) -> None:
+            if model is not None and model != key.model:
+                self.keytui.choose_model(key, model)
+
+        self.app.push_screen(ModelScreen(key), chosen)
 
     def do_prompt(self) -> None:
         """Go to the prompt."""

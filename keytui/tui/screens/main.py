@@ -55,6 +55,8 @@ class MainScreen(Panes):
             self.focus_pane("keys")
         elif event.input.id == "prompt":
             self._send(event.value)
+        elif event.input.id == "system" and self.test is not None:
+            self.test.show_system(False)
 
     @on(messages.RowOpened)
     def _row_opened(self) -> None:
@@ -88,9 +90,8 @@ class MainScreen(Panes):
                 self._clears_at = None
             else:
                 note, short = f"clipboard clears in {left} s", f"clears in {left} s"
-        if len(self._to_check) > 1:
-            done = len(self._to_check) - len(self.keys.checking)
-            note, short = f"checked {done:,} of {len(self._to_check):,}", ""
+        several = len(self._to_check) if len(self._to_check) > 1 else 0
+        self.show_progress(several - len(self.keys.checking), several)
         self.query_one(KeyBar).note(note, short)
 
     @on(messages.Loaded)
@@ -187,11 +188,11 @@ class MainScreen(Panes):
 
     def _send(self, text: str) -> None:
         context = self.context()
-        problem = "Write a prompt first." if not text.strip() else actions.problem(actions.BY_ID["prompt"], context)
-        if problem is not None or context.key is None:
+        problem = actions.problem(actions.BY_ID["prompt"], context)
+        if problem is not None or context.key is None or self.test is None:
             self.keytui.say(problem or "No key is selected.", severity="warning")
             return
-        self.keytui.prompt(context.key.id, text)
+        self.keytui.prompt(context.key.id, self.test.sent(text), self.test.system.value.strip())
 
     @on(messages.PromptStarted)
     def _prompt_started(self, message: messages.PromptStarted) -> None:
@@ -208,7 +209,7 @@ class MainScreen(Panes):
     @on(messages.PromptEnded)
     def _prompt_ended(self, message: messages.PromptEnded) -> None:
         if self.test is not None:
-            self.test.end(message.summary, message.sentence, message.hint)
+            self.test.end(message.summary, message.sentence, message.hint, message.verdict)
             self.show_keys()
 
     @on(messages.Copied)

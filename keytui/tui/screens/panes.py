@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 WIDE = 120
 LEAST = (60, 20)
+PROGRESS = 20
+"""Cells of the bar that shows how far a run of checks is."""
 FIRST_SECONDS = 1.0
 """How long the first paint waits for the index, which takes a hundredth of that unless another program holds it."""
 
@@ -55,6 +57,7 @@ class Panes(Doing):
         self._undoable: Event | None = None
         self._uncovered: Widget | None = None
         self._before_filter: int | None = None
+        self._progress = ""
 
     # --- layout
 
@@ -87,12 +90,13 @@ class Panes(Doing):
 
     async def _settle(self) -> None:
         """After the first paint: the other panes, the other rows, and the clock."""
-        from textual.widgets import Input
-
         from keytui.tui.widgets.details import Details
+        from keytui.tui.widgets.keyless import KeylessInput
         from keytui.tui.widgets.prompt_pane import PromptPane
 
-        field = Input(id="filter", placeholder="Filter: name, provider, tag, note, health…", select_on_focus=False)
+        field = KeylessInput(
+            id="filter", placeholder="Filter: name, provider, tag, note, health…", select_on_focus=False
+        )
         field.display = False
         await self.query_one(KeysPane).mount(field, before=0)
         lower = Horizontal(Details(self.keytui.clock), PromptPane(), id="lower")
@@ -175,7 +179,7 @@ class Panes(Doing):
         for widget in self.query(target):
             self.set_focus(widget)  # at once, unlike Widget.focus(): the next key may have been typed already
         if pane == "test" and self.test is not None:
-            self.test.field.action_end()
+            self.test.enter()
         self.show_keys()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
@@ -226,7 +230,7 @@ class Panes(Doing):
         label = "" if chosen == listing.ALL else f" · {words.plain(chosen.label)}"
         pane = self.query_one(KeysPane)
         pane.border_title = Content(f"2 Keys{label}")
-        parts = []
+        parts = [self._progress] if self._progress else []
         if self.listing.text:
             parts.append(f"{shown:,} of {total:,}")
         if self.listing.sorting != "name":
@@ -244,6 +248,17 @@ class Panes(Doing):
     def shown_ids(self) -> tuple[int, ...]:
         """Return the ids of the keys listed, those in the trash excepted."""
         return tuple(key.id for key in self.keys.keys if key.state not in ("trash", "missing"))
+
+    def checking(self) -> set[int]:
+        """Return the ids of the keys whose check is running."""
+        return self.keys.checking
+
+    def show_progress(self, done: int, total: int) -> None:
+        """Show in the border of the list how many of the checks have ended; nothing when `total` is 0."""
+        filled = PROGRESS * done // total if total else 0
+        bar = f"{'━' * filled}{'╌' * (PROGRESS - filled)}"
+        self._progress = f"checked {done:,} of {total:,} {bar} Esc stops" if total else ""
+        self._show_titles(len(self.keys.keys))
 
     def sort_next(self) -> None:
         """Change the order: name, due, health, age, and around."""
@@ -273,11 +288,15 @@ class Panes(Doing):
             self.test.show(key)
 
     def step_back(self) -> None:
-        """Hide a revealed key; or stop the answer; or clear the filter; or go to the list."""
+        """Hide a revealed key; or stop the answer, or the checks; or clear the filter; or go to the list."""
         if self.details is not None and self.details.revealing:
             self.details.hide()
         elif self.pane == "test" and self.test is not None and self.test.answering:
             self.keytui.workers.cancel_group(self.keytui, "prompt")
+        elif self.pane == "test" and self.test is not None and self.test.system.has_focus:
+            self.test.show_system(False)
+        elif self.pane != "filter" and self.keys.checking:
+            self.keytui.stop_checks()
         elif self.pane in ("filter", "keys") and self.filtering:
             self.clear_filter()
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from keytui.model import Key, Secret, Version
+    from keytui.model import Key, Secret, Verdict, Version
     from keytui.tui.facts import Facts
 
 LABEL = 10
 EVENTS_SHOWN = 6
+CHANGES_SHOWN = 5
 _AROUND_TITLE = 6
 """Cells of a border's line that its title does not get."""
 
@@ -44,9 +46,7 @@ def lines(facts: Facts, now: int) -> list[tuple[str, Parts]]:
     if key.model:
         found.append(("Model", [(key.model, "")]))
     found.append(("Health", _health(key, now)))
-    sentence = next((event.detail for event in facts.events if event.type == "checked"), "")
-    if sentence and key.checked_at is not None:
-        found.append(("", [(sentence, "dim")]))
+    found += _checks(key, facts.checks, now)
     found.append(("Due", _due(key, now)))
     found.append(("Created", [(words.date(key.created_at), ""), (f", {words.ago(key.created_at, now)}", "dim")]))
     if key.rotated_at != key.created_at:
@@ -68,11 +68,31 @@ def lines(facts: Facts, now: int) -> list[tuple[str, Parts]]:
 def _health(key: Key, now: int) -> Parts:
     health = words.health(key)
     parts: Parts = [(f"{health.sign} {health.word}".strip(), health.tone)]
-    if key.checked_at is not None and health.tone != "dim":
+    if key.checked_at is not None and health == words.said(key.verdict or "unknown"):
+        parts.append((f", {words.ago(key.checked_at, now)}", ""))
         if key.latency_ms is not None:
             parts.append((f"  {key.latency_ms} ms", "dim"))
-        parts.append((f"  {words.ago(key.checked_at, now)}", "dim"))
     return parts
+
+
+def _checks(key: Key, checks: Sequence[Verdict], now: int) -> list[tuple[str, Parts]]:
+    """Return what the last check got to see, what to do next, and when the verdict changed."""
+    found: list[tuple[str, Parts]] = []
+    last = checks[0] if checks and key.checked_at == checks[0].checked_at else None
+    if last is not None:
+        found.append(("", [(last.detail, "dim")]))
+        if evidence := words.evidence(last):
+            found.append(("", [(evidence, "dim")]))
+    if step := words.next_step(key, now):
+        found.append(("Next", [(step, "")]))
+    # The oldest check of each run that said the same, the newest run first.
+    pairs = zip_longest(checks, checks[1:])
+    changes = [check for check, before in pairs if before is None or check.word != before.word]
+    if last is not None and len(changes) > 1:
+        for index, check in enumerate(changes[:CHANGES_SHOWN]):
+            when, said = words.fit(words.ago(check.checked_at, now), 14), words.said(check.word)
+            found.append(("Checks" if index == 0 else "", [(when, "dim"), (f"{said.sign} {said.word}", said.tone)]))
+    return found
 
 
 def _due(key: Key, now: int) -> Parts:

@@ -43,7 +43,7 @@ _LABELS = {
 }
 _ORDER = ("name", "provider", "masked", "age", "due", "health", "latency")
 _DROPPED_FIRST = ("latency", "masked", "provider", "age", "due")
-_LATENCY = 7
+_LATENCY = 8
 _NAME_LEAST, _NAME_MOST = 14, 40
 _RIGHT = ("age", "latency")
 _SORTED = {"name": "name", "due": "due", "health": "health", "age": "age"}
@@ -200,13 +200,20 @@ class KeyList(LineList):
         return segments
 
     def _health(self, key: Key, width: int, *, latency: bool) -> list[Segment]:
-        """Return the health, and behind it the latency, which share the rest of the line."""
+        """Return the health, and behind it how old it is: at first how long the check took, soon how long ago it was.
+
+        Both share the rest of the line.
+        """
         found = words.CHECKING if key.id in self.checking else words.health(key)
-        timed = latency and found.tone == "ok" and key.latency_ms is not None
+        timed = ""
+        if latency and key.checked_at is not None and found == words.said(key.verdict or "unknown"):
+            timed = words.short_ago(key.checked_at, int(self._clock()))
+            if timed == "now":
+                timed = f"{key.latency_ms} ms" if key.latency_ms is not None else ""
         room = width if timed or not latency else width + GAP + _LATENCY
         segments = [self.segment(words.fit(found.fitting(room), room), found.tone)]
         if timed:
-            segments.append(self.segment(words.fit(f"{key.latency_ms} ms", GAP + _LATENCY, right=True), "dim"))
+            segments.append(self.segment(words.fit(timed, GAP + _LATENCY, right=True), "dim"))
         return segments
 
     def blank(self, y: int, width: int) -> list[Segment]:

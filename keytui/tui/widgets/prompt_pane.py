@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from keytui.tui import actions, words
+from keytui.tui.widgets.answer import Answer
+from keytui.tui.widgets.keyless import KeylessInput
 from keytui.tui.widgets.styles import STYLES
 
 if TYPE_CHECKING:
@@ -16,63 +18,62 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
-    from textual.timer import Timer
+    from textual.widgets import Input
 
-    from keytui.model import Key
+    from keytui.model import Key, Verdict
     from keytui.providers.prompts import Summary
 
 PROMPT = "Say hello in one word"
-PAINT_SECONDS = 0.05
-"""Pieces that arrive within this time are painted together: each repaint costs milliseconds."""
+"""What Enter sends while nothing is written."""
+
+PROMPTS_KEPT = 100
 
 
 def numbers(summary: Summary) -> str:
-    """Return a summary as one line."""
+    """Return a summary as text: who answered, how fast, what it cost, how it ended."""
     parts = [summary.model]
     if summary.ttft_ms is not None:
-        parts.append(f"first token {summary.ttft_ms} ms")
+        parts.append(f"{'first token' if summary.streamed else 'answer'} {summary.ttft_ms} ms")
     if summary.tokens_per_s is not None:
         parts.append(f"{summary.tokens_per_s:.0f} tokens/s")
     if summary.usage:
-        counts = {name.removesuffix("_tokens"): value for name, value in summary.usage.items()}
-        total = counts.get("total", sum(counts.values()))
-        parts.append(f"{total:,} tokens")
-    if summary.finish_reason not in (None, "", "stop"):
+        parts.append(_usage(summary.usage))
+    if summary.finish_reason:
         parts.append(f"ended: {summary.finish_reason}")
+    parts += [summary.limits, summary.request_id or ""]
     return " · ".join(words.plain(part) for part in parts if part)
 
 
-class PromptInput(Input):
-    """The prompt's line; keys that scroll reach the answer."""
-
-    BINDINGS: ClassVar[list[BindingType]] = list(actions.bindings("test"))
-
-    def action_run(self, action_id: str) -> None:
-        """Scroll the answer."""
-        answer = self.screen.query_one("#answer", VerticalScroll)
-        if action_id == "scroll_down":
-            answer.scroll_page_down(animate=False)
-        else:
-            answer.scroll_page_up(animate=False)
+def _usage(usage: dict[str, int]) -> str:
+    sent, answered = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    if sent is not None and answered is not None:
+        return f"{sent:,} + {answered:,} tokens"
+    return f"{usage.get('total_tokens', sum(usage.values())):,} tokens"
 
 
 class PromptPane(Vertical):
-    """The pane itself."""
+    """The pane itself. The prompts of this session are kept here, and nowhere else."""
+
+    BINDINGS: ClassVar[list[BindingType]] = list(actions.bindings("test"))
 
     def __init__(self) -> None:
         super().__init__(id="test", classes="pane")
         self._key: Key | None = None
-        self._text = ""
-        self._paint: Timer | None = None
+        self._prompts: list[str] = []
+        self._place = 0
+        self._draft = ""
         self.asked: int | None = None
         self.answering = False
         self.border_title = "4 Test"
 
     def compose(self) -> ComposeResult:
-        """Lay out prompt, answer and numbers."""
-        yield PromptInput(PROMPT, id="prompt", select_on_focus=False, placeholder="Write a prompt")
-        with VerticalScroll(id="answer", can_focus=False):
-            yield Static(id="answer-text", markup=False)
+        """Lay out model, prompt, answer and numbers; the system prompt is there while it is used."""
+        yield Static(id="model", markup=False)
+        system = KeylessInput(id="system", select_on_focus=False, placeholder="System prompt: how it should answer")
+        system.display = False
+        yield system
+        yield KeylessInput(id="prompt", select_on_focus=False, placeholder=PROMPT)
+        yield Answer()
         yield Static(id="numbers", markup=False)
 
     def on_mount(self) -> None:
@@ -82,7 +83,64 @@ class PromptPane(Vertical):
     @property
     def field(self) -> Input:
         """The prompt's line."""
-        return self.query_one("#prompt", Input)
+        return self.query_one("#prompt", KeylessInput)
+
+    @property
+    def system(self) -> Input:
+        """The system prompt's line."""
+        return self.query_one("#system", KeylessInput)
+
+    # --- what is asked
+
+    def sent(self, text: str) -> str:
+        """Take what Enter was pressed on, and return what to send; it can be brought back from now on."""
+        if not text.strip():
+            return PROMPT
+        if self._prompts[-1:] != [text]:
+            self._prompts = [*self._prompts[1 - PROMPTS_KEPT :], text]
+        self._place, self._draft = len(self._prompts) - 1, ""
+        self.enter()
+        return text
+
+    def enter(self) -> None:
+        """Make ready for typing: it replaces a prompt that was sent, and goes on with one that was not."""
+        if 0 <= self._place < len(self._prompts) and self.field.value == self._prompts[self._place]:
+            self.field.select_all()
+        else:
+            self.field.action_end()
+
+    def action_run(self, action_id: str) -> None:
+        """Do what a key means here: scroll the answer, bring a prompt back, ask for model or system prompt."""
+        answer = self.query_one(Answer)
+        if action_id == "scroll_down":
+            answer.scroll_page_down(animate=False)
+        elif action_id == "scroll_up":
+            answer.scroll_page_up(animate=False)
+        elif action_id in ("older_prompt", "newer_prompt"):
+            self._bring_back(1 if action_id == "newer_prompt" else -1)
+        elif action_id == "system":
+            self.show_system(not self.system.has_focus)
+        else:
+            self.call_later(self.run_action, "screen.run('model')")
+
+    def _bring_back(self, step: int) -> None:
+        """Show the prompt before or after; what was being written comes after the last one."""
+        here, written = self._place, self.field.value
+        if here == len(self._prompts) or written != self._prompts[here]:
+            here, self._draft = len(self._prompts), written
+        place = here + step
+        if not 0 <= place <= len(self._prompts) or not self.field.has_focus:
+            return
+        self._place = place
+        self.field.value = self._prompts[place] if place < len(self._prompts) else self._draft
+        self.field.action_end()
+
+    def show_system(self, shown: bool) -> None:
+        """Go to the system prompt; or back to the prompt, the line staying while it holds something."""
+        self.system.display = shown or bool(self.system.value)
+        self.screen.set_focus(self.system if shown else self.field)
+
+    # --- what is shown
 
     def show(self, key: Key | None) -> None:
         """Follow the selected key; an answer of another key is cleared once it is over."""
@@ -97,55 +155,64 @@ class PromptPane(Vertical):
     def _title(self, key: Key | None) -> None:
         name = f" · {words.plain(key.name)}" if key is not None else ""
         self.border_title = Content(f"4 Test{name}")
+        for line in self.query("#model").results(Static):
+            model = words.plain(key.model) if key is not None else ""
+            chosen = (model, "") if model else ("a small model of its list" if key is not None else "", STYLES["dim"])
+            line.update(Content.assemble(("Model  ", STYLES["dim"]), chosen, (" ▾", STYLES["mark"])))
+
+    def on_click(self) -> None:
+        """Choose the model where its name was clicked on."""
+        if self.query_one("#model", Static).mouse_hover:
+            self.action_run("model_here")
 
     def _explain(self) -> None:
         """Show what Enter would do."""
-        self._text = ""
         if not self.is_mounted or not self.children:
             return
-        self.query_one("#answer-text", Static).update(
-            Content.styled(
-                "Enter sends the prompt with the selected key. A short answer costs a few tokens.", STYLES["dim"]
-            )
-        )
+        sentence = "Enter sends the prompt with the selected key. A short answer costs a few tokens."
+        self.query_one(Answer).say(Content.styled(sentence, STYLES["dim"]))
         self.query_one("#numbers", Static).update("")
 
     def start(self, key: Key) -> None:
         """Clear the pane for a new answer."""
-        self.answering, self.asked, self._text = True, key.id, ""
+        self.answering, self.asked = True, key.id
         self._title(key)
-        self.query_one("#answer-text", Static).update(Content.styled("Waiting for the first token…", STYLES["dim"]))
+        self.query_one(Answer).say(Content.styled("Waiting for the first token…", STYLES["dim"]))
         self.query_one("#numbers", Static).update(Content.styled("Esc stops the answer", STYLES["dim"]))
 
     def add(self, text: str) -> None:
-        """Add a piece of the answer; it is painted within 50 ms."""
-        self._text += text
-        if self._paint is None:
-            self._paint = self.set_timer(PAINT_SECONDS, self._draw, name="paint the answer")
+        """Add a piece of the answer."""
+        self.query_one(Answer).add(text)
 
-    def _draw(self) -> None:
-        self._paint = None
-        answer = self.query_one("#answer", VerticalScroll)
-        at_end = answer.max_scroll_y - answer.scroll_y <= 1
-        self.query_one("#answer-text", Static).update(Content(words.plain_lines(self._text)))
-        if at_end:  # not anchor(): it pushes an answer shorter than the pane to its bottom
-            answer.scroll_end(animate=False)
-
-    def end(self, summary: Summary | None, sentence: str, hint: str) -> None:
-        """Show the numbers, or why the answer ended without them."""
+    def end(self, summary: Summary | None, sentence: str, hint: str, verdict: Verdict | None = None) -> None:
+        """Show the numbers, or why the answer ended without them; what has come stays."""
         self.answering = False
-        if self._paint is not None:
-            self._paint.stop()
-        if self._text:
-            self._draw()
-        answer = self.query_one("#answer-text", Static)
+        answer = self.query_one(Answer)
         if summary is not None:
             note = Content.styled(numbers(summary), STYLES["dim"])
-            if not self._text:
-                answer.update(Content.styled("The answer holds no text.", STYLES["dim"]))
+            if remark := words.plain(summary.remark):
+                if answer.text:
+                    note = Content.assemble((f"{remark}\n", STYLES["warn"]), note)
+                else:
+                    answer.say(Content.styled(remark, STYLES["warn"]))
         else:
-            note = Content.assemble((words.plain(sentence), STYLES["bad"]), (f" {hint}" if hint else "", STYLES["dim"]))
-            if not self._text:
-                answer.update(note)
+            note = _failure(sentence, hint, verdict)
+            if not answer.text:
+                answer.say(note)
                 note = Content()
         self.query_one("#numbers", Static).update(note)
+        if self._key is not None:
+            self.show(self._key)
+
+
+def _failure(sentence: str, hint: str, verdict: Verdict | None) -> Content:
+    """Return why there is no answer: the verdict, its sentence, what to do, and what a provider's support asks for."""
+    parts = [(words.plain(sentence), STYLES["bad"])]
+    if verdict is not None:
+        said = words.said(verdict.word)
+        parts.insert(0, (f"{said.sign} {said.word}  ", STYLES[said.tone]))
+    if hint:
+        parts.append((f" {words.plain(hint)}", STYLES["dim"]))
+    if verdict is not None and (evidence := words.evidence(verdict)):
+        parts.append((f"\n{evidence}", STYLES["dim"]))
+    return Content.assemble(*parts)

@@ -1,0 +1,144 @@
+"""What the app asks of providers: checks and test prompts. What was asked and answered is stored nowhere."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from textual import work
+
+from keytui.errors import KeytuiError, NotConfirmed, ProviderError
+from keytui.tui import messages
+from keytui.tui.crash import place
+from keytui.tui.reading import Reading
+
+if TYPE_CHECKING:
+    from keytui.model import Key, Secret, Verdict
+    from keytui.settings import Settings
+
+CHECKS_AT_ONCE = 8
+
+
+class Asking(Reading):
+    """The part of the app that talks to providers."""
+
+    settings: Settings
+
+    def check(self, key_ids: tuple[int, ...]) -> None:
+        """Check keys, a few at a time, and record each verdict; the person asked for it."""
+        if key_ids:
+            self._check(key_ids)
+
+    def stop_checks(self) -> None:
+        """End every check that runs; what was found out before stays."""
+        self.workers.cancel_group(self, "check")
+
+    @work(description="check keys", group="check", exit_on_error=False)
+    async def _check(self, key_ids: tuple[int, ...]) -> None:
+        self.tell(messages.CheckStarted(key_ids))
+        slots = asyncio.Semaphore(CHECKS_AT_ONCE)
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            await asyncio.to_thread(warm_up)
+            for key_id in key_ids:
+                await slots.acquire()
+                if any(task.done() and task.exception() is not None for task in tasks):
+                    break  # the person declined to unlock the store: asking again for each key helps nobody
+                tasks.append(asyncio.create_task(self._check_one(key_id, slots)))
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            problem = next((result for result in results if isinstance(result, Exception)), None)
+            if problem is not None:
+                raise problem
+        except NotConfirmed as error:
+            self.show_error(error)
+        finally:
+            for task in tasks:
+                task.cancel()
+            self.tell(messages.ChecksEnded(key_ids))
+
+    async def _check_one(self, key_id: int, slots: asyncio.Semaphore) -> None:
+        from keytui.flows.checking import check_and_record
+        from keytui.tui import access
+
+        verdict, kept = None, True
+        try:
+            key = await access.call(self, self.store.key, key_id)
+            secret = await access.call(self, self.store.read, key_id)
+            checked = await check_and_record(self.store, key, secret, timeout_s=self.settings.check_seconds)
+            verdict, kept = checked.verdict, checked.unkept is None
+            if checked.unkept is not None:
+                self.say(f"The verdict is shown but was not noted: {checked.unkept.sentence}", severity="warning")
+        except NotConfirmed:
+            raise
+        except KeytuiError as error:
+            self.show_error(error)
+        finally:
+            slots.release()
+            self.tell(messages.Checked(key_id, verdict, kept=kept))
+
+    @work(description="send a test prompt", exclusive=True, group="prompt", exit_on_error=False)
+    async def prompt(self, key_id: int, text: str, system: str) -> None:
+        """Send a prompt and pass the answer on as it comes."""
+        from keytui.tui import access
+
+        ended, proof = messages.PromptEnded(None, "Stopped."), None
+        self.tell(messages.PromptStarted(key_id))
+        try:
+            key = await access.call(self, self.store.key, key_id)
+            secret = await access.call(self, self.store.read, key_id)
+            await asyncio.to_thread(warm_up)
+            from keytui.providers import prompts
+
+            stream = prompts.stream(key, secret, text, system=system, timeout_s=self.settings.prompt_seconds)
+            try:
+                async with aclosing(stream) as parts:
+                    async for part in parts:
+                        if isinstance(part, prompts.Summary):
+                            ended, proof = messages.PromptEnded(part), (key, secret, part.verdict)
+                        else:
+                            self.tell(messages.PromptText(part.text))
+            except ProviderError as error:
+                ended = messages.PromptEnded(None, error.sentence, error.hint, error.verdict)
+                proof = (key, secret, error.verdict)
+        except KeytuiError as error:
+            ended = messages.PromptEnded(None, error.sentence, error.hint)
+        except Exception as error:
+            ended = messages.PromptEnded(None, f"An error in keytui itself: {place(error)}.")
+            raise
+        finally:
+            self.tell(ended)
+        if proof is not None:
+            await self._note(*proof)
+
+    async def _note(self, key: Key, secret: Secret, verdict: Verdict) -> None:
+        """Keep what a prompt showed of the key, where it showed something: the answer itself is kept nowhere."""
+        if verdict.word in ("unknown", "unreachable"):
+            return
+        try:
+            await asyncio.to_thread(self.store.record_check, key.id, verdict, secret, key.base_url)
+        except KeytuiError:
+            return  # the answer is on screen, and says it all the same
+        self.tell(messages.Checked(key.id, verdict))
+
+    @work(description="remember a model", group="write", exit_on_error=False)
+    async def choose_model(self, key: Key, model: str) -> None:
+        """Remember which model test prompts with this key ask, and say so."""
+        from keytui.tui import access
+
+        try:
+            await access.call(self, self.store.choose_model, key.id, model)
+        except KeytuiError as error:
+            self.show_error(error)
+        else:
+            asked = model or "a small model of its list"
+            self.tell(messages.Told(f"Prompts with “{key.name}” ask {asked}."))
+
+
+def warm_up() -> None:
+    """Load what a prompt needs; a second call waits for the first. Takes half a second, so not on the loop."""
+    from keytui.providers import client
+
+    client.warm_up()
+
+    from keytui.tui import markdown  # noqa: F401 - loaded here, so that the first piece of an answer need not wait
