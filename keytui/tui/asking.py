@@ -14,6 +14,8 @@ from keytui.tui.crash import place
 from keytui.tui.reading import Reading
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from keytui.model import Key, Secret, Verdict
     from keytui.settings import Settings
 
@@ -24,6 +26,7 @@ class Asking(Reading):
     """The part of the app that talks to providers."""
 
     settings: Settings
+    clock: Callable[[], float]
 
     def check(self, key_ids: tuple[int, ...]) -> None:
         """Check keys, a few at a time, and record each verdict; the person asked for it."""
@@ -115,6 +118,7 @@ class Asking(Reading):
         """Keep what a prompt showed of the key, where it showed something: the answer itself is kept nowhere."""
         if verdict.word in ("unknown", "unreachable"):
             return
+        verdict = verdict._replace(checked_at=int(self.clock()))
         try:
             await asyncio.to_thread(self.store.record_check, key.id, verdict, secret, key.base_url)
         except KeytuiError:

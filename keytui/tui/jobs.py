@@ -21,8 +21,6 @@ from keytui.tui.asking import Asking, warm_up
 from keytui.tui.crash import place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from keytui.model import Event, Key
     from keytui.tui.screens.confirm import ConfirmScreen
     from keytui.tui.screens.main import MainScreen
@@ -34,7 +32,6 @@ _BROWSER_SECONDS = 10
 class Jobs(Asking):
     """The part of the app that works in the background."""
 
-    clock: Callable[[], float]
     _deleted: int | None = None
     """Key that was moved to the trash here, and last: the person knows what undoing means."""
 
