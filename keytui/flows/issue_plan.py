@@ -27,6 +27,7 @@ LIVES_DAYS = (365, 180, 90, 60, 30, 14, 7, 1)
 """Where a provider demands that keys end: the lives that are asked for, the longest it grants is taken."""
 
 _SHOWN = 5
+_ENDED = ("done", "abandoned")
 
 
 class Plan(NamedTuple):
@@ -42,6 +43,7 @@ class Plan(NamedTuple):
         needs_consent: The new key would belong to a service account, and the old one belongs to a person or to nobody
             known: the person has to name that account first. `home.account_name` is a proposal.
         ending: An earlier rotation whose old key still works; it is ended first.
+        orphans: Keys of earlier rotations whose secrets never arrived, and that no list showed then; they are revoked.
         sentences: All of this for the person, one line each.
     """
 
@@ -54,6 +56,7 @@ class Plan(NamedTuple):
     grace_s: int
     needs_consent: bool
     ending: Rotation | None
+    orphans: tuple[Remote, ...]
     sentences: tuple[str, ...]
 
 
@@ -109,6 +112,7 @@ async def plan(
         grace_s=grace_s,
         needs_consent=needs_consent,
         ending=ending,
+        orphans=await asyncio.to_thread(_orphans, store, key, found),
         sentences=(),
     )
     return made._replace(sentences=tuple(_sentences(made, found)))
@@ -207,6 +211,17 @@ def _earlier(store: Keystore, key: Key) -> Rotation | None:
     raise KeytuiError(f"“{key.name}” is already being rotated.", hint)
 
 
+def _orphans(store: Keystore, key: Key, found: Found) -> tuple[Remote, ...]:
+    """Return keys there that carry the name of an ended rotation of this key, and are none of its versions."""
+    ended = [row for row in store.rotations(unfinished=False) if row.key_id == key.id and row.state in _ENDED]
+    names = {name for row in ended for name in (*row.tried, row.remote_name if row.state == "abandoned" else "")}
+    known = {version.remote_id for version in store.versions(key.id)}
+    old = found.old.id if found.old is not None else ""
+    return tuple(
+        each for each in found.remotes if each.name and each.name in names and each.id not in known and each.id != old
+    )
+
+
 def _home(found: Found, to_account: str) -> tuple[Home, bool]:
     """Return where the new key is made, and whether the person has yet to name its service account."""
     if not found.needs_account:
@@ -239,6 +254,9 @@ def _sentences(made: Plan, found: Found) -> list[str]:
     sentences = []
     if made.ending is not None:
         sentences.append("The key from before the last rotation still works; it is revoked first.")
+    if made.orphans:
+        names = ", ".join(named(remote) for remote in made.orphans[:_SHOWN])
+        sentences.append(f"An earlier try left a key behind whose secret never arrived; it is revoked: {names}.")
     sentences.append(f"{made.label} issues a new key, asked by the admin key “{made.admin.name}”.")
     if found.needs_account:
         owner = f"the service account “{made.home.account_name or made.home.account_id}”"

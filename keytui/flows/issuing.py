@@ -22,12 +22,12 @@ from keytui.errors import (
     StoreError,
     UsageError,
 )
-from keytui.flows import retiring
+from keytui.flows import remotes, retiring
 from keytui.flows.issue_plan import LIVES_DAYS, admin_of
 from keytui.flows.rotation import WORKING, Stage
 from keytui.model import DAY, RemoteKey
 from keytui.providers import checks, issuers
-from keytui.providers.remote import Home, Remote
+from keytui.providers.remote import Home
 from keytui.record import NamedTuple
 
 TYPE_CHECKING = False
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from keytui.flows.issue_plan import Plan
     from keytui.model import Key, Rotation, RotationState, Secret, Verdict
-    from keytui.providers.remote import Issuer
+    from keytui.providers.remote import Issuer, Remote
     from keytui.storage.keystore import Keystore
 
     Tell = Callable[[Stage], None]
@@ -79,6 +79,8 @@ async def start(store: Keystore, plan: Plan, *, stage: Tell) -> Outcome:
         raise UsageError("The new key needs a service account to belong to.", "Name one: --to-service-account NAME")
     if plan.ending is not None:
         await end_now(store, plan.ending.id, stage=lambda _stage: None)
+    if plan.orphans:
+        await remotes.revoke_all(store, plan.admin, plan.orphans, keep=plan.old)
     rotation = await asyncio.to_thread(_begin, store, plan)
     return await drive(store, rotation.id, stage=stage, fresh=True)
 
@@ -195,10 +197,10 @@ class Run:
         key = await asyncio.to_thread(self.store.key, rotation.key_id)
         issuer = await self.issuer(rotation, key)
         if rotation.remote_id:
-            await issuer.revoke(_remote(rotation), keep=await self._kept(key))
+            await issuer.revoke(remotes.issued_by(rotation), keep=await self._kept(key))
         else:
             await self._revoke_orphans(issuer, rotation, key)
-        await retiring.sweep(issuer, rotation, keep=await self._kept(key))
+        await retiring.sweep(self, issuer, rotation, keep=await self._kept(key))
         await asyncio.to_thread(self.store.abandon_rotation, self._id, settled=True)
 
     # --- planned → issued → stored
@@ -287,7 +289,7 @@ class Run:
     async def _begin_again(self, rotation: Rotation, key: Key) -> None:
         """Revoke the new key, whose secret is lost."""
         issuer = await self.issuer(rotation, key)
-        await issuer.revoke(_remote(rotation), keep=await self._kept(key))
+        await issuer.revoke(remotes.issued_by(rotation), keep=await self._kept(key))
         await asyncio.to_thread(self.store.plan_again, self._id, unsure=False)
         self._fresh = True
 
@@ -317,7 +319,7 @@ class Run:
         self.tell(Stage("verified", "failed", verdict.detail))
         if verdict.word == "invalid":
             issuer = await self.issuer(rotation, key)
-            await issuer.revoke(_remote(rotation), keep=await self._kept(key))
+            await issuer.revoke(remotes.issued_by(rotation), keep=await self._kept(key))
             await asyncio.to_thread(self.store.abandon_rotation, self._id, settled=True)
             refused = KeyRefused(verdict, "The new key was revoked again. Try once more.")
             refused.sentence = f"“{key.name}” was not rotated: its new key was not accepted. The old one stays in use."
@@ -367,7 +369,7 @@ class Run:
 
 def _begin(store: Keystore, plan: Plan) -> Rotation:
     if plan.old is not None:
-        remember(store, plan.key, plan.old)
+        remotes.remember(store, plan.key, plan.old)
     return store.plan_rotation(
         plan.key.id,
         admin_key_id=plan.admin.id,
@@ -375,20 +377,6 @@ def _begin(store: Keystore, plan: Plan) -> Rotation:
         account=plan.home.account_id,
         account_name=plan.home.account_name,
         grace_s=plan.grace_s,
-    )
-
-
-def remember(store: Keystore, key: Key, remote: Remote) -> None:
-    """Keep with the version in use what the provider knows it as."""
-    for version in store.versions(key.id):
-        if version.state == "current":
-            known = RemoteKey(remote.id, remote.project_id, remote.account_id, remote.expires_at)
-            store.know_remote(version.id, known)
-
-
-def _remote(rotation: Rotation) -> Remote:
-    return Remote(
-        rotation.remote_id, name=rotation.remote_name, project_id=rotation.project, account_id=rotation.account
     )
 
 

@@ -6,10 +6,10 @@ import asyncio
 import time
 
 from keytui.errors import KeyRefused, KeytuiError, ProviderUnreachable, SecretDamaged, SecretMissing
+from keytui.flows import remotes
 from keytui.flows.issue_plan import lasting, until
 from keytui.flows.rotation import Stage
 from keytui.providers import checks
-from keytui.providers.remote import Remote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ async def enter(run: Run, rotation: Rotation, key: Key) -> bool:
         sentence = f"Telling {issuer.label} to end the old key in {lasting(left)}; this cannot be taken back"
         run.tell(Stage("retiring", "running", sentence))
         try:
-            ends = await issuer.expire(remote_of(retiring), left)
+            ends = await issuer.expire(remotes.of_version(retiring), left)
         except ProviderUnreachable as error:
             if error.verdict.status not in _REFUSED:
                 raise
@@ -77,7 +77,7 @@ async def finish(run: Run, rotation: Rotation, key: Key) -> bool:
     await _revoke(run, issuer, rotation, retiring)
     run.tell(Stage("done", "running", "Waiting until the old key is refused"))
     await _prove(run, issuer, key, retiring)
-    await sweep(issuer, rotation, keep=await asyncio.to_thread(_ids_in_use, run, rotation))
+    await sweep(run, issuer, rotation, keep=await asyncio.to_thread(_ids_in_use, run, rotation))
     sentence = f"Revoked at {issuer.label}, and proven: the key is refused there."
     await asyncio.to_thread(run.store.end_retirement, rotation.id, sentence)
     run.tell(Stage("retiring", "done", "The old key is revoked"))
@@ -85,12 +85,25 @@ async def finish(run: Run, rotation: Rotation, key: Key) -> bool:
     return True
 
 
-async def sweep(issuer: Issuer, rotation: Rotation, *, keep: tuple[str, ...]) -> None:
-    """Revoke keys of earlier tries whose answers never came and that no list showed then."""
-    for name in rotation.tried:
-        for remote in await issuer.find(name):
-            if remote.id not in keep:
-                await issuer.revoke(remote, keep=keep)
+async def sweep(run: Run, issuer: Issuer, rotation: Rotation, *, keep: tuple[str, ...]) -> None:
+    """Revoke keys of earlier tries whose answers never came and that no list showed then.
+
+    A request that was given up may still be carried out, and a list may lag: the look lasts as long as providers take.
+    """
+    if not rotation.tried:
+        return
+    run.tell(Stage("done", "running", "Making sure that an earlier try left no key behind"))
+    names = set(rotation.tried)
+    deadline = time.monotonic() + run.store.settings.propagation_seconds
+    while names:
+        for name in sorted(names):
+            for remote in await issuer.find(name):
+                if remote.id not in keep:
+                    await issuer.revoke(remote, keep=keep)
+                    names.discard(name)
+        if time.monotonic() > deadline:
+            return
+        await asyncio.sleep(min(PAUSE_S, 1.0))
 
 
 async def until_known(ask: Callable[[], Awaitable[Verdict]], known: Callable[[str], bool], seconds: float) -> Verdict:
@@ -105,16 +118,6 @@ async def until_known(ask: Callable[[], Awaitable[Verdict]], known: Callable[[st
         pause = min(pause * 2, PAUSE_S)
 
 
-def remote_of(version: Version) -> Remote:
-    """Return what a version is at its provider."""
-    return Remote(
-        version.remote_id,
-        project_id=version.remote_project,
-        account_id=version.remote_account,
-        expires_at=version.expires_at,
-    )
-
-
 async def _version(run: Run, rotation: Rotation) -> Version | None:
     versions = await asyncio.to_thread(run.store.versions, rotation.key_id)
     found = next((version for version in versions if version.id == rotation.retiring_version), None)
@@ -124,7 +127,7 @@ async def _version(run: Run, rotation: Rotation) -> Version | None:
 async def _revoke(run: Run, issuer: Issuer, rotation: Rotation, retiring: Version) -> None:
     keep = await asyncio.to_thread(_ids_in_use, run, rotation)
     try:
-        await issuer.revoke(remote_of(retiring), keep=keep)
+        await issuer.revoke(remotes.of_version(retiring), keep=keep)
     except KeyRefused:
         if rotation.kind == "revoked":  # nothing was done, so there is nothing to go on with
             await asyncio.to_thread(run.store.abandon_rotation, rotation.id, settled=True)
@@ -133,7 +136,7 @@ async def _revoke(run: Run, issuer: Issuer, rotation: Rotation, retiring: Versio
         if error.verdict.status not in _REFUSED or not issuer.can_expire:
             raise
         # It cannot be deleted, for its account owns the new key too: it is told to end at once instead.
-        await issuer.expire(remote_of(retiring), 1)
+        await issuer.expire(remotes.of_version(retiring), 1)
 
 
 async def _prove(run: Run, issuer: Issuer, key: Key, retiring: Version) -> None:
@@ -159,7 +162,7 @@ async def _prove(run: Run, issuer: Issuer, key: Key, retiring: Version) -> None:
 async def _sweep_again(run: Run, rotation: Rotation, key: Key) -> None:
     if rotation.tried:
         issuer = await run.issuer(rotation, key)
-        await sweep(issuer, rotation, keep=await asyncio.to_thread(_ids_in_use, run, rotation))
+        await sweep(run, issuer, rotation, keep=await asyncio.to_thread(_ids_in_use, run, rotation))
 
 
 def _ids_in_use(run: Run, rotation: Rotation) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from keytui.errors import UsageError
-from keytui.flows import issuing
+from keytui.flows import issuing, remotes
 from keytui.flows.issue_plan import look, named
 from keytui.record import NamedTuple
 
@@ -89,5 +89,5 @@ async def start(store: Keystore, plan: Plan, *, stage: Callable[[Stage], None]) 
 
 
 def _begin(store: Keystore, plan: Plan) -> Rotation:
-    issuing.remember(store, plan.key, plan.old)
+    remotes.remember(store, plan.key, plan.old)
     return store.plan_revocation(plan.key.id, admin_key_id=plan.admin.id)

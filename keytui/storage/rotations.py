@@ -78,7 +78,7 @@ def switch(core: Core, rotation_id: int) -> Key:
                 "UPDATE rotations SET state = ?, note = '', updated_at = ? WHERE id = ?", (state, now, rotation_id)
             )
             if rotation.kind == "issued":
-                retire(transaction, rotation_id, old, now + rotation.grace_s)
+                retire(transaction, rotation_id, old, end_of(rotation.grace_s, now))
             undo = {"old": old, "new": rotation.new_version, "expires_at": key.expires_at}
             point(transaction, core, key.id, rotation.new_version, expires_at=None)
             journal.note(transaction, key.id, key.name, "rotated", "Rotated to a new key.", at=now, undo=undo)
@@ -103,6 +103,11 @@ def abandon(core: Core, rotation_id: int, *, settled: bool = False) -> None:
         if rotation.new_version is not None:
             with suppress(StoreError):  # locked: the key is untouched, and recovery empties the slot later
                 endings.empty_abandoned(core, rotation.key_id, rotation.new_version, "abandon")
+
+
+def end_of(grace_s: int, now: int) -> int:
+    """Return when a grace period that begins now is over; in whole seconds, and never shorter than was promised."""
+    return now + grace_s + 1 if grace_s else now
 
 
 def retire(transaction: Transaction, rotation_id: int, version_id: int, at: int) -> None:

@@ -78,7 +78,7 @@ def _switch_back(
     for rotation_id, grace_s in found:  # the same retirement the other way round: the new key is the one to go
         now = core.now()
         transaction.execute("UPDATE rotations SET state = 'switched', updated_at = ? WHERE id = ?", (now, rotation_id))
-        rotations.retire(transaction, rotation_id, shown, now + grace_s)
+        rotations.retire(transaction, rotation_id, shown, rotations.end_of(grace_s, now))
         sentence += " The new one will be revoked at the provider."
     return name, sentence
 

@@ -212,3 +212,17 @@ async def test_a_previous_value_is_kept_until_it_is_proven_dead(world: World) ->
     (row,) = world.store.rotations()
     await issuing.end_now(world.store, row.id, stage=world.told.append)
     assert len(world.store.versions(world.key.id)) == 1
+
+
+async def test_a_key_that_a_lagging_list_hid_is_revoked_by_the_next_rotation(world: World) -> None:
+    world.store.settings = world.store.settings._replace(propagation_seconds=1)
+    world.server.admin.list_lag = 50
+    world.server.admin.fault("drop_after", "POST", "api_keys")
+    await world.rotate()
+    lost = world.live() - {world.current_id()}
+    assert len(lost) == 1
+    for key in world.server.admin.organization.keys.values():
+        key.unlisted = 0
+    world.server.admin.list_lag = 0
+    await world.rotate()
+    assert world.live() == {world.current_id()}

@@ -1,0 +1,50 @@
+"""Small things about keys at their provider: what a version is there, what a rotation made there, revoking some."""
+
+from __future__ import annotations
+
+import asyncio
+
+from keytui.model import RemoteKey
+from keytui.providers import issuers
+from keytui.providers.remote import Remote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from keytui.model import Key, Rotation, Version
+    from keytui.storage.keystore import Keystore
+
+
+def remember(store: Keystore, key: Key, remote: Remote) -> None:
+    """Keep with the version in use what the provider knows it as."""
+    for version in store.versions(key.id):
+        if version.state == "current":
+            known = RemoteKey(remote.id, remote.project_id, remote.account_id, remote.expires_at)
+            store.know_remote(version.id, known)
+
+
+def issued_by(rotation: Rotation) -> Remote:
+    """Return the key that a rotation's provider issued, as far as the journal knows it."""
+    return Remote(
+        rotation.remote_id, name=rotation.remote_name, project_id=rotation.project, account_id=rotation.account
+    )
+
+
+def of_version(version: Version) -> Remote:
+    """Return what a version is at its provider."""
+    return Remote(
+        version.remote_id,
+        project_id=version.remote_project,
+        account_id=version.remote_account,
+        expires_at=version.expires_at,
+    )
+
+
+async def revoke_all(store: Keystore, admin: Key, found: Sequence[Remote], *, keep: Remote | None) -> None:
+    """Revoke keys there, but never take along the one to keep."""
+    secret = await asyncio.to_thread(store.read, admin.id)
+    kept = () if keep is None else (keep.id,)
+    async with issuers.open_issuer(admin, secret, timeout_s=store.settings.check_seconds) as issuer:
+        for remote in found:
+            await issuer.revoke(remote, keep=kept)
