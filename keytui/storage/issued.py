@@ -168,7 +168,7 @@ def end(core: Core, rotation_id: int) -> None:
 
 
 def refuse_while_issued(core: Core, key: Key, *, for_good: bool) -> None:
-    """Raise KeytuiError when deleting a key would forget a key at its provider that nobody else ends.
+    """Raise KeytuiError when deleting a key would leave a key at its provider that nobody ends, or nobody can.
 
     Args:
         for_good: The row goes, and with it the journal; in the trash an old key's retirement goes on.
@@ -183,6 +183,13 @@ def refuse_while_issued(core: Core, key: Key, *, for_good: bool) -> None:
             raise KeytuiError(f"“{key.name}” is being revoked at its provider.", _BUSY)
         if for_good or state not in RETIRING:
             raise KeytuiError(f"“{key.name}” is being rotated at its provider.", _BUSY)
+    needed = core.index.query(
+        "SELECT k.name FROM rotations r JOIN keys k ON k.id = r.key_id"
+        " WHERE r.admin_key_id = ? AND r.state NOT IN ('done', 'abandoned')",
+        (key.id,),
+    )
+    if needed:
+        raise KeytuiError(f"“{key.name}” is needed to finish the rotation of “{needed[0][0]}”.", _BUSY)
 
 
 def remote_name(name: str, uid: str) -> str:

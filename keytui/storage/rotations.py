@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from keytui.storage.index import Transaction
 
 
+_ORDER: tuple[RotationState, ...] = ("planned", "issued", "stored", "verified", "switched", "retiring", "done")
+
+
 def begin(core: Core, key_id: int, secret: Secret) -> Rotation:
     """Store the successor of a key's secret; see Keystore.begin_rotation."""
     with core.lock:
@@ -57,7 +60,9 @@ def begin(core: Core, key_id: int, secret: Secret) -> Rotation:
 def advance(core: Core, rotation_id: int, state: RotationState) -> Rotation:
     """Note how far a rotation got; see Keystore.advance_rotation."""
     with core.lock:
-        _unfinished(core, rotation_id)
+        rotation = _unfinished(core, rotation_id)
+        if _ORDER.index(state) < _ORDER.index(rotation.state):
+            raise KeytuiError("This rotation has got further than that.", "Look at it again.")
         return issued.set_state(core, rotation_id, state)
 
 

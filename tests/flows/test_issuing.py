@@ -205,6 +205,14 @@ async def test_deleting_a_key_cannot_forget_what_its_provider_issued(world: Worl
     assert len(world.live()) == 1
 
 
+async def test_the_admin_key_cannot_be_deleted_while_an_old_key_waits_for_it(world: World) -> None:
+    await world.rotate(grace_s=3_600)
+    with pytest.raises(KeytuiError, match=world.key.name):
+        world.store.delete(world.admin.id)
+    await issuing.end_now(world.store, world.store.rotations()[0].id, stage=world.told.append)
+    world.store.delete(world.admin.id)
+
+
 async def test_a_previous_value_is_kept_until_it_is_proven_dead(world: World) -> None:
     world.store.settings = world.store.settings._replace(keep_previous_days=0)
     await world.rotate(grace_s=3_600)
