@@ -114,6 +114,7 @@ class Stage:
             "KEYTUI_HOME": str(self.machine / "keytui"),
             "TMPDIR": str(self.temporary),
             "OPENAI_LOG": "debug",
+            "KEYTUI_REVEAL_SECONDS": "60",  # a busy machine takes its time for a picture
             **(environ or {}),
         }
         self.settings = settings_module.load({**self.environ, "KEYTUI_BACKEND": "vault"})
