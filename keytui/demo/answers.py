@@ -59,6 +59,17 @@ FAILURES: dict[str, Failure] = {
     "ip_allowlist": Failure(
         401, "ip_not_authorized", "invalid_request_error", "Your IP address is not authorized to use this project."
     ),
+    "mismatched_project": Failure(
+        401, "mismatched_project", "invalid_request_error", "OpenAI-Project header should match the API key."
+    ),
+    "no_response_scope": Failure(
+        401,
+        None,
+        "invalid_request_error",
+        "You have insufficient permissions for this operation. Missing scopes: api.responses.write.",
+    ),
+    "ip_allowlist_403": Failure(403, None, "request_forbidden", "IP not authorized for this project."),
+    "deactivated": Failure(401, "account_deactivated", "invalid_request_error", "The account is deactivated."),
     "region": Failure(
         403,
         "unsupported_country_region_territory",

@@ -115,7 +115,7 @@ def judge(answer: Answer, host: str) -> Finding:
     if status in (400, 401, 403):
         return _judge_refusal(answer, host)
     if status is None:
-        return "unknown", "The provider reported an error in the middle of the answer."
+        return "unknown", "The provider reported an error in the middle of the answer. Try again in a moment."
     return _judge_status(status, answer, host)
 
 
@@ -129,7 +129,10 @@ def _no_such_model(answer: Answer) -> bool:
 
 def _judge_refusal(answer: Answer, host: str) -> Finding:
     if answer.page:
-        return "unknown", f"{host} answered with a web page (HTTP {answer.status}): a proxy or a sign-in page?"
+        return (
+            "unknown",
+            f"{host} answered with a web page (HTTP {answer.status}): a proxy or a sign-in page? Open it in a browser.",
+        )
     return _judge_limits(answer) or _judge_key(answer, host)
 
 
@@ -147,31 +150,31 @@ _SIGNS = (
         ("mismatched_organization", "mismatched_project"),
         ("organization header should match", "project header should match"),
         "restricted",
-        "The key is good, but belongs to another organization or project than was asked for.",
+        "The key is good, but belongs to another organization or project than was asked for. Does a gateway name one?",
     ),
     _Sign(
         ("no_organization",),
         ("must be a member of an organization",),
         "invalid",
-        "The key's owner belongs to no organization any more, so the key cannot be used.",
+        "The key's owner belongs to no organization any more, so the key cannot be used. Ask to be invited again.",
     ),
     _Sign(
         (),
         ("missing scopes", "insufficient permissions"),
         "restricted",
-        "The key is good, but is not allowed to do this: it is restricted.",
+        "The key is good, but restricted: it may not do this. Its permissions are set at the provider.",
     ),
     _Sign(
         ("ip_not_authorized", "ip_not_allowed"),
         ("ip address", "ip not authorized", "ip is not", "allowlist"),
         "restricted",
-        "The key is accepted from certain IP addresses only, and this one is not among them.",
+        "The key is accepted from certain IP addresses only, and this is none of them. Add it at the provider.",
     ),
     _Sign(
         ("unsupported_country_region_territory",),
         (),
         "unknown",
-        "The provider does not serve this country or region, so it did not look at the key.",
+        "The provider does not serve this country or region and did not look at the key. Try where it does.",
     ),
     _Sign(
         (),
@@ -194,13 +197,19 @@ def _judge_key(answer: Answer, host: str) -> Finding:
     refused = answer.code in _REFUSED_CODES or any(sign in answer.text for sign in _REFUSED_TEXTS)
     if answer.status == 401 or refused:
         if answer.code == "account_deactivated":
-            return "invalid", "The account of this key is deactivated."
-        return "invalid", f"{host} does not accept the key: it is wrong, revoked or expired."
+            return "invalid", "The account of this key is deactivated. Write to the provider."
+        return "invalid", f"{host} does not accept the key: it is wrong, revoked or expired. Make another one there."
     if answer.status == 403 and "permission" in f"{answer.text} {answer.type} {answer.code}":
-        return "restricted", "The key is known, but is not allowed to do this."
+        return "restricted", "The key is known, but may not do this. Its permissions are set at the provider."
     if answer.status == 403:
-        return "unknown", f"{host} forbids this request (HTTP 403) without saying whether the key is good."
-    return "unknown", f"{host} did not understand the request (HTTP 400), which says nothing about the key."
+        return (
+            "unknown",
+            f"{host} forbids this (HTTP 403) without a word on the key. Check its permissions and the base URL.",
+        )
+    return (
+        "unknown",
+        f"{host} did not understand the request (HTTP 400), which says nothing about the key. Check the base URL.",
+    )
 
 
 def _judge_status(status: int, answer: Answer, host: str) -> Finding:
@@ -209,11 +218,24 @@ def _judge_status(status: int, answer: Answer, host: str) -> Finding:
     if status in (404, 405):
         return "unknown", f"{host} has no such address (HTTP {status}). Check the base URL."
     if status == 407:
-        return "unreachable", "The proxy asks for a password."
+        return "unreachable", "The proxy asks for a password. Write it into the proxy variables."
     if status >= 500:
         wait = _wait(answer.retry_after)
         return "unknown", f"{host} has a problem of its own (HTTP {status}). {wait}"
-    return "unknown", f"{host} answered HTTP {status}, which says nothing about the key."
+    return "unknown", f"{host} answered HTTP {status}, which says nothing about the key. Check the base URL."
+
+
+_NOT_TRUSTED = (
+    "Nobody known here vouches for the certificate of {host}, so the key was not sent. SSL_CERT_FILE can name who does."
+)
+_WRONG_HOST = "The certificate belongs to another host than {host}, so the key was not sent. Check the base URL."
+_CERTIFICATES = {
+    9: "The certificate of {host} is not valid yet, so the key was not sent. Is this machine's clock right?",
+    10: "The certificate of {host} has expired, so the key was not sent. Tell its owner, or check the clock here.",
+    62: _WRONG_HOST,
+    64: _WRONG_HOST,
+}
+"""By OpenSSL's number of what is wrong with a certificate (X509_V_ERR_…)."""
 
 
 def judge_failure(error: BaseException, host: str, timeout_s: float, *, begun: bool = False) -> Finding:
@@ -226,18 +248,21 @@ def judge_failure(error: BaseException, host: str, timeout_s: float, *, begun: b
         begun: A part of the answer had come.
     """
     found = list(causes(error))
+    untrusted = next((each for each in found if isinstance(each, ssl.SSLCertVerificationError)), None)
+    if untrusted is not None:
+        return "unreachable", _CERTIFICATES.get(untrusted.verify_code, _NOT_TRUSTED).format(host=host)
     for kinds, word, sentence in (*(_cuts() if begun else ()), *_failures()):
         if any(isinstance(each, kinds) for each in found):
             return word, sentence.format(host=host, timeout=f"{timeout_s:g}")
-    return "unknown", f"{host} answered something that keytui does not understand."
+    return "unknown", f"{host} answered something that keytui does not understand. Check the base URL."
 
 
 def _cuts() -> tuple[_Failure, ...]:
     """What some kinds of errors mean in the middle of an answer."""
     import httpx2
 
-    silence = "The answer was cut: {host} sent nothing for {timeout} s."
-    lost = "The answer was cut: {host} closed the connection before its end."
+    silence = "The answer was cut: {host} sent nothing for {timeout} s. Try again in a moment."
+    lost = "The answer was cut: {host} closed the connection before its end. Try again in a moment."
     return (
         ((TimeoutError, httpx2.TimeoutException), "unreachable", silence),
         ((httpx2.RemoteProtocolError, ConnectionError), "unreachable", lost),
@@ -257,11 +282,6 @@ def _failures() -> tuple[_Failure, ...]:
             "The certificates to trust cannot be read, so nothing was sent. Check SSL_CERT_FILE and SSL_CERT_DIR.",
         ),
         ((socket.gaierror,), "unreachable", "The name {host} was not found. Check the base URL and the network."),
-        (
-            (ssl.SSLCertVerificationError,),
-            "unreachable",
-            "The certificate of {host} is not trusted: the key was not sent. Behind a proxy only the system's count.",
-        ),
         ((ssl.SSLError,), "unreachable", "No secure connection to {host}: does it speak https?"),
         ((ConnectionRefusedError,), "unreachable", "Nothing listens at {host}. Is the server running?"),
         (
@@ -269,7 +289,11 @@ def _failures() -> tuple[_Failure, ...]:
             "unreachable",
             "The proxy did not let us through. Check the proxy variables.",
         ),
-        ((TimeoutError, httpx2.TimeoutException), "unreachable", "{host} did not answer within {timeout} s."),
+        (
+            (TimeoutError, httpx2.TimeoutException),
+            "unreachable",
+            "{host} did not answer within {timeout} s. Try again in a moment.",
+        ),
         (
             (AnswerTooLong, httpx2.DecodingError),
             "unknown",
@@ -278,9 +302,13 @@ def _failures() -> tuple[_Failure, ...]:
         (
             (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError, ConnectionError),
             "unreachable",
-            "{host} closed the connection before it had answered.",
+            "{host} closed the connection before it had answered. Try again in a moment.",
         ),
-        ((OSError, httpx2.ConnectError, httpx2.NetworkError), "unreachable", "{host} cannot be reached from here."),
+        (
+            (OSError, httpx2.ConnectError, httpx2.NetworkError),
+            "unreachable",
+            "{host} cannot be reached from here. Check the network and the base URL.",
+        ),
     )
 
 

@@ -180,8 +180,8 @@ async def _open(
     answer.status = response.status_code
     answer.request_id = mapping.plain_id(response.headers.get("x-request-id"), answer.secret)
     answer.limits = limits.read(response.headers)
-    plain = "json" in response.headers.get("content-type", "").lower()
-    if isinstance(got, httpx2.Response) or plain:
+    kind = response.headers.get("content-type", "").lower()
+    if isinstance(got, httpx2.Response) or "json" in kind or "html" in kind:
         answer.streamed = False
         return _whole(response, answer, timeout_s)
     return _pieces(got, answer, timeout_s)
@@ -230,7 +230,7 @@ def _unfinished(key: Key, answer: Answer) -> ProviderError | None:
     elif not answer.streamed:
         detail = f"{host} sent something that is no API's answer. Check the base URL."
     else:
-        detail = f"The answer was cut: {host} stopped before its end."
+        detail = f"The answer was cut: {host} stopped before its end. Try again in a moment."
     return failed("unknown", detail, answer.status, None, answer.request_id, said=answer.limits)
 
 

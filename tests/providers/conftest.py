@@ -88,12 +88,15 @@ class RawServer:
             with connection:
                 try:
                     self.received.append(_whole_request(connection))
-                    for _ in range(self._repeat):
-                        connection.sendall(self._answer)
-                    if self._hold:
-                        self._ended.wait()
+                    self._send(connection)
                 except OSError:
                     pass  # the client went away, as some tests want
+
+    def _send(self, connection: socket.socket) -> None:
+        for _ in range(self._repeat):
+            connection.sendall(self._answer)
+        if self._hold:
+            self._ended.wait()
 
     def stop(self) -> None:
         self._ended.set()

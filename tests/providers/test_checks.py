@@ -22,41 +22,47 @@ PATIENCE = 10.0
 
 
 @pytest.mark.parametrize(
-    ("state", "word", "status", "code"),
+    ("state", "word", "status", "code", "said"),
     [
-        ("valid", "valid", 200, None),
-        ("invalid", "invalid", 401, "invalid_api_key"),
-        ("mismatched_organization", "restricted", 401, "mismatched_organization"),
-        ("no_organization", "invalid", 401, "no_organization"),
-        ("restricted", "restricted", 401, None),
-        ("no_scopes", "restricted", 403, None),
-        ("ip_allowlist", "restricted", 401, "ip_not_authorized"),
-        ("region", "unknown", 403, "unsupported_country_region_territory"),
-        ("model_not_found", "valid", 200, None),
-        ("rate_limited", "rate_limited", 429, "rate_limit_exceeded"),
-        ("slow_down", "rate_limited", 429, "slow_down"),
-        ("no_quota", "no_quota", 429, "insufficient_quota"),
-        ("credit_balance_exhausted", "no_quota", 429, "credit_balance_exhausted"),
-        ("organization_spend_limit_exceeded", "no_quota", 429, "organization_spend_limit_exceeded"),
-        ("project_spend_limit_exceeded", "no_quota", 429, "project_spend_limit_exceeded"),
-        ("organization_usage_limit_exceeded", "no_quota", 429, "organization_usage_limit_exceeded"),
-        ("payment", "no_quota", 402, None),
-        ("error_500", "unknown", 500, None),
-        ("error_502", "unknown", 502, None),
-        ("down", "unknown", 503, "server_is_overloaded"),
-        ("html", "unknown", 200, None),
-        ("wrong_shape", "unknown", 200, None),
-        ("slow", "valid", 200, None),
-        ("drop", "unreachable", None, None),
+        ("valid", "valid", 200, None, "can list"),
+        ("invalid", "invalid", 401, "invalid_api_key", "wrong, revoked or expired. Make another one there."),
+        ("mismatched_organization", "restricted", 401, "mismatched_organization", "another organization or project"),
+        ("mismatched_project", "restricted", 401, "mismatched_project", "another organization or project"),
+        ("no_organization", "invalid", 401, "no_organization", "no organization any more"),
+        ("restricted", "restricted", 401, None, "restricted: it may not do this. Its permissions"),
+        ("no_scopes", "restricted", 403, None, "restricted: it may not do this. Its permissions"),
+        ("no_response_scope", "restricted", 401, None, "restricted: it may not do this. Its permissions"),
+        ("ip_allowlist", "restricted", 401, "ip_not_authorized", "Add it at the provider."),
+        ("ip_allowlist_403", "restricted", 403, None, "Add it at the provider."),
+        ("region", "unknown", 403, "unsupported_country_region_territory", "did not look at the key"),
+        ("deactivated", "invalid", 401, "account_deactivated", "Write to the provider."),
+        ("model_not_found", "valid", 200, None, "can list"),
+        ("rate_limited", "rate_limited", 429, "rate_limit_exceeded", "Try again in 20 s."),
+        ("slow_down", "rate_limited", 429, "slow_down", "Try again in 5 s."),
+        ("no_quota", "no_quota", 429, "insufficient_quota", "Add credit"),
+        ("credit_balance_exhausted", "no_quota", 429, "credit_balance_exhausted", "prepaid credit is used up. Add"),
+        ("organization_spend_limit_exceeded", "no_quota", 429, "organization_spend_limit_exceeded", "raise the limit"),
+        ("project_spend_limit_exceeded", "no_quota", 429, "project_spend_limit_exceeded", "project's spending limit"),
+        ("organization_usage_limit_exceeded", "no_quota", 429, "organization_usage_limit_exceeded", "raise the limit"),
+        ("payment", "no_quota", 402, None, "Add credit"),
+        ("error_500", "unknown", 500, None, "Try again in a moment."),
+        ("error_502", "unknown", 502, None, "Try again in a moment."),
+        ("down", "unknown", 503, "server_is_overloaded", "Try again in 30 s."),
+        ("html", "unknown", 200, None, "Check the base URL."),
+        ("wrong_shape", "unknown", 200, None, "Check the base URL."),
+        ("slow", "valid", 200, None, "can list"),
+        ("drop", "unreachable", None, None, "Try again in a moment."),
     ],
 )
-async def test_every_kind_of_answer_gets_its_verdict(
-    server: DemoServer, state: str, word: str, status: int | None, code: str | None
+async def test_every_kind_of_answer_gets_its_verdict_its_evidence_and_what_to_do(
+    server: DemoServer, state: str, word: str, *, status: int | None, code: str | None, said: str
 ) -> None:
     server.register(SECRET, state)
     verdict = await checks.check(make_key(server.url), SECRET, timeout_s=PATIENCE)
     assert (verdict.word, verdict.status, verdict.code) == (word, status, code)
+    assert said in verdict.detail
     assert verdict.detail.endswith((".", "?"))
+    assert (verdict.request_id is None) == (verdict.latency_ms is None) == (status is None)
     assert SECRET.reveal()[:12] not in repr(verdict)
 
 
