@@ -83,6 +83,10 @@ def _fields(options: Namespace, proposed: KeyFields) -> KeyFields:
         if provider is None:
             raise UsageError("This provider is not known.", "Known: " + ", ".join(catalog.PROVIDERS) + ".")
         fields = fields._replace(provider=provider.id, base_url=provider.base_url)
+    elif options.base_url is not None:
+        found = catalog.by_address(options.base_url)
+        if found is not None and (found.checks_keys or not catalog.PROVIDERS[fields.provider].checks_keys):
+            fields = fields._replace(provider=found.id, env=found.admin_env if fields.kind == "admin" else found.env)
     if options.provider is not None or options.kind is not None:
         provider = catalog.PROVIDERS[fields.provider]
         fields = fields._replace(env=provider.admin_env if fields.kind == "admin" else provider.env)

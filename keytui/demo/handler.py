@@ -77,6 +77,8 @@ class DemoHandler(BaseHTTPRequestHandler):
         answers = {
             ("GET", "/v1/models"): self._models,
             ("GET", "/v1/key"): self._openrouter_key,
+            ("GET", "/v1/api-key"): self._xai_key,
+            ("GET", "/user/balance"): self._deepseek_balance,
             ("GET", "/v1/organizations/api_keys"): self._empty_list,
             ("POST", "/v1/chat/completions"): self._chat,
         }
@@ -114,6 +116,15 @@ class DemoHandler(BaseHTTPRequestHandler):
     def _openrouter_key(self, key: str, state: str, body: bytes) -> None:  # noqa: ARG002 - all answers share one signature
         data = {"label": f"{key[:12]}...{key[-3:]}", "usage": 1.25, "limit": None, "limit_remaining": None}
         self._send_json(200, {"data": {**data, "is_free_tier": False, "is_management_key": False}})
+
+    def _xai_key(self, key: str, state: str, body: bytes) -> None:  # noqa: ARG002 - all answers share one signature
+        blocks = dict.fromkeys(("team_blocked", "api_key_blocked", "api_key_disabled"), False)
+        granted = ["api-key:endpoint:*", "api-key:model:*"]
+        self._send_json(200, {"redacted_api_key": f"xai-...{key[-4:]}", "acls": granted, **blocks})
+
+    def _deepseek_balance(self, key: str, state: str, body: bytes) -> None:  # noqa: ARG002 - all answers share one signature
+        balance = {"currency": "USD", "total_balance": "4.20", "granted_balance": "0.00", "topped_up_balance": "4.20"}
+        self._send_json(200, {"is_available": True, "balance_infos": [balance]})
 
     def _empty_list(self, key: str, state: str, body: bytes) -> None:  # noqa: ARG002 - all answers share one signature
         self._send_json(200, {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False})
@@ -191,7 +202,9 @@ class DemoHandler(BaseHTTPRequestHandler):
 
     def _key(self) -> str:
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else self.headers.get("x-api-key", "").strip()
+        if scheme.lower() == "bearer":
+            return token.strip()
+        return (self.headers.get("x-api-key") or self.headers.get("api-key") or "").strip()
 
     def _read_body(self) -> bytes | None:
         """Return the body, or None after answering a request whose body is not read."""

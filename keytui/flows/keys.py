@@ -206,9 +206,10 @@ def clean_name(text: str) -> str:
 
 
 def _clean_url(fields: KeyFields, provider: str) -> str:
-    url = (fields.base_url.strip() or catalog.PROVIDERS[provider].base_url).rstrip("/")
+    url = catalog.completed((fields.base_url.strip() or catalog.PROVIDERS[provider].base_url).rstrip("/"))
     if not url:
-        raise InvalidInput("base_url", "This provider needs a base URL.", "For example https://llm.example.com/v1.")
+        example = catalog.PROVIDERS[provider].example
+        raise InvalidInput("base_url", "This provider needs a base URL.", f"For example {example}.")
     if len(url) > URL_LIMIT or not _shown(url) or any(character.isspace() for character in url):
         raise InvalidInput("base_url", "The base URL is not one address.", "For example https://llm.example.com/v1.")
     try:

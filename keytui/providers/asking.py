@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionChunk
 
     from keytui.model import Secret
-    from keytui.providers.catalog import Provider
+    from keytui.providers.declared import Provider
     from keytui.providers.sdk import KeyClient
 
 MAX_TOKENS = 1_024

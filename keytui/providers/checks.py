@@ -10,21 +10,19 @@ import asyncio
 import json
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from keytui.model import Verdict
-from keytui.providers import catalog, client, limits, mapping
+from keytui.providers import catalog, client, limits, mapping, probes
 from keytui.record import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import openai
 
     from keytui.model import Key, Secret, VerdictWord
-    from keytui.providers.catalog import Probe, Provider
+    from keytui.providers.declared import Probe, Provider
+    from keytui.providers.probes import Found, Question
     from keytui.providers.sdk import KeyClient
-
-    _Found = tuple[VerdictWord, str, int | None]
 
 _LONG_BODY = 200_000  # bytes; parsing more than this would be felt in the interface
 
@@ -68,13 +66,11 @@ async def check(key: Key, secret: Secret, *, timeout_s: float) -> Verdict:
     await client.load()
     host = client.host_of(key)
     provider, probe = probe_of(key)
-    path, read = _PROBES[probe]
     try:
         async with asyncio.timeout(timeout_s), client.open_client(key, secret, timeout_s) as opened:
-            reply = await ask(opened, path, provider, secret)
+            reply, (word, detail, models) = await _probe(opened, provider, probe, secret, host)
     except Exception as error:  # a server can make the libraries raise nearly anything
         return _verdict(*mapping.judge_failure(error, host, timeout_s))
-    word, detail, models = _judge(reply, read, provider, host)
     code = mapping.plain_code(reply.error.code, secret) if reply.error is not None else None
     return Verdict(word, detail, _now(), reply.latency_ms, reply.status, code, reply.request_id, models, reply.limits)
 
@@ -97,8 +93,48 @@ def probe_of(key: Key) -> tuple[Provider, Probe]:
     return provider, provider.admin_probe if key.kind == "admin" else provider.probe
 
 
-async def ask(opened: KeyClient, path: str, provider: Provider, secret: Secret) -> Reply:
+async def _probe(opened: KeyClient, provider: Provider, probe: Probe, secret: Secret, host: str) -> tuple[Reply, Found]:
+    question = probes.QUESTIONS[probe]
+    reply = await ask(opened, question.path, provider, secret, at_root=question.at_root)
+    if reply.status == 404 and probe in ("openrouter_key", "xai_key", "deepseek_balance"):
+        # A gateway in front of the provider that knows the common paths alone.
+        question, provider = probes.MODELS, provider._replace(checks_keys=False)
+        reply = await ask(opened, question.path, provider, secret)
+    found = _judge(reply, question, provider, host)
+    if found[0] == "valid" and not provider.checks_keys:
+        found = await _without_key(opened, provider, secret, found)
+    return reply, found
+
+
+async def _without_key(opened: KeyClient, provider: Provider, secret: Secret, found: Found) -> Found:
+    """Ask a server that may answer anyone once more without the key: what it says then is what the key is worth."""
+    try:
+        reply = await ask(opened, probes.MODELS.path, provider, secret, keyless=True)
+    except Exception:  # the first answer stands
+        return found
+    count = probes.counted(found[2] or 0)
+    if reply.status in (401, 403):
+        return "valid", f"The key works and can list {count}.", found[2]
+    if reply.error is not None or probes.model_ids(reply.body) is None:
+        return found
+    if client.is_loopback(urlsplit(str(opened.base_url)).hostname or "") or provider.placeholders:
+        return "valid", f"The server lists its {count} without a key too: it may need none.", found[2]
+    detail = f"The server lists its {count} to anyone, which proves nothing. Send a test prompt to try the key."
+    return "unknown", detail, found[2]
+
+
+async def ask(
+    opened: KeyClient, path: str, provider: Provider, secret: Secret, *, at_root: bool = False, keyless: bool = False
+) -> Reply:
     """Send one GET and reduce what comes back.
+
+    Args:
+        opened: Client of the key.
+        path: What to ask for, below the base URL.
+        provider: Whose headers to send.
+        secret: The key's value; nothing that repeats it is kept.
+        at_root: The path stands beside the /v1 that the base URL ends with.
+        keyless: Leave the key out.
 
     Raises:
         Exception: Whatever the libraries raise when there is no answer.
@@ -107,6 +143,10 @@ async def ask(opened: KeyClient, path: str, provider: Provider, secret: Secret) 
     import openai
 
     headers = _headers(provider.probe_headers, provider.key_header, secret)
+    if keyless:
+        headers = {**dict(provider.probe_headers), "Authorization": openai.Omit()}
+    if at_root:
+        path = str(opened.base_url).rstrip("/").removesuffix("/v1") + path
     started = time.monotonic()
     try:
         response = await opened.get(path, cast_to=httpx2.Response, options={"headers": headers})
@@ -137,65 +177,14 @@ def _headers(plain: tuple[tuple[str, str], ...], key_header: str, secret: Secret
     return headers
 
 
-def model_ids(body: object) -> list[str] | None:
-    """Return the ids of a list of models, or None when it is no such list.
-
-    Known shapes: OpenAI's `{"data": […]}`, Ollama's `"data": null` when it has none, and a bare list (Together).
-    """
-    listed = body.get("data", body.get("models")) if isinstance(body, dict) else body
-    if listed is None and isinstance(body, dict) and body.get("object") == "list":
-        return []
-    if not isinstance(listed, list):
-        return None
-    ids = [each.get("id", each.get("name")) if isinstance(each, dict) else None for each in listed]
-    return [each for each in ids if isinstance(each, str)] if all(isinstance(each, str) for each in ids) else None
-
-
-def _judge(reply: Reply, read: Callable[[object, Provider], _Found | None], provider: Provider, host: str) -> _Found:
+def _judge(reply: Reply, question: Question, provider: Provider, host: str) -> Found:
     if reply.error is not None:
         word, detail = mapping.judge(reply.error, host)
         return word, detail, None
-    found = read(reply.body, provider)
+    found = question.read(reply.body, provider)
     if found is None:
         return "unknown", f"{host} sent something that is no API's answer. Check the base URL.", None
     return found
-
-
-def _read_models(body: object, provider: Provider) -> _Found | None:
-    ids = model_ids(body)
-    if ids is None:
-        return None
-    count = "1 model" if len(ids) == 1 else f"{len(ids)} models"
-    if provider.checks_keys:
-        return "valid", f"The key works and can list {count}.", len(ids)
-    return "valid", f"The server answered with {count}; it may not look at the key.", len(ids)
-
-
-def _read_openrouter_key(body: object, provider: Provider) -> _Found | None:  # noqa: ARG001 - all readers share one signature
-    data = body.get("data") if isinstance(body, dict) else None
-    if not isinstance(data, dict) or not ("usage" in data or "label" in data):
-        return None
-    left = data.get("limit_remaining")
-    if isinstance(left, (int, float)) and not isinstance(left, bool):
-        if left <= 0:
-            return "no_quota", "The key works, but its spending limit is used up. Raise it at the provider.", None
-        return "valid", f"The key works; {left:.2f} dollars of its limit are left.", None
-    return "valid", "The key works.", None
-
-
-def _read_list(body: object, provider: Provider) -> _Found | None:  # noqa: ARG001 - all readers share one signature
-    if not isinstance(body, dict) or not isinstance(body.get("data"), list):
-        return None
-    return "valid", "The admin key works.", None
-
-
-_PROBES: dict[Probe, tuple[str, Callable[[object, Provider], _Found | None]]] = {
-    "models": ("/models", _read_models),
-    "openrouter_key": ("/key", _read_openrouter_key),
-    "openrouter_keys": ("/keys", _read_list),
-    "projects": ("/organization/projects?limit=1", _read_list),
-    "anthropic_keys": ("/organizations/api_keys?limit=1", _read_list),
-}
 
 
 def parse(body: bytes) -> object:

@@ -184,7 +184,7 @@ def _rehearse() -> None:
 async def _ask_nobody() -> None:
     import httpx2
 
-    from keytui.providers import sdk
+    from keytui.providers import asking, sdk
 
     def answer(_request: httpx2.Request) -> httpx2.Response:
         chunk = '{"id":"","object":"","created":0,"model":"","choices":[{"index":0,"delta":{"content":""}}]}'
@@ -194,8 +194,11 @@ async def _ask_nobody() -> None:
     async with sdk.build(Secret("warming"), loopback, timeout_s=1, proxies=False):
         pass  # builds the real transport once
     transport = httpx2.MockTransport(answer)
+    request = asking.first(catalog.PROVIDERS["custom"], "", "", "")
     async with sdk.build(Secret("warming"), loopback, timeout_s=1, proxies=False, transport=transport) as client:
-        stream = await client.chat.completions.create(model="", messages=[{"role": "user", "content": ""}], stream=True)
-        async for _chunk in stream:
-            pass
-        _ = client.models
+        got = await asking.send(
+            client, request, catalog.PROVIDERS["custom"], Secret("warming"), timeout_s=1, sending=lambda: None
+        )
+        if not isinstance(got, httpx2.Response):
+            async for _chunk in got:
+                pass

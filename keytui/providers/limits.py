@@ -34,8 +34,8 @@ def _one(headers: Mapping[str, str], kind: str, names: tuple[str, str, str]) -> 
     limit, remaining, reset = (headers.get(name.format(kind), "").strip() for name in names)
     if not _NUMBER.fullmatch(remaining):
         return ""
-    left = f"{int(remaining):,}"
     whole = f" of {int(limit):,}" if _NUMBER.fullmatch(limit) else ""
+    left, kind = f"{int(remaining):,}", kind.removesuffix("s") if int(remaining) == 1 and not whole else kind
     wait = _seconds(reset)
     return f"{left}{whole} {kind} left" + (f", resets in {_words(wait)}" if wait else "")
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from keytui.errors import ProviderUnreachable
 from keytui.model import MASK_MINIMUM
-from keytui.providers import checks, client, mapping
+from keytui.providers import checks, client, mapping, probes
 from keytui.providers.failures import failed
 
 if TYPE_CHECKING:
     from keytui.model import Key, Secret
-    from keytui.providers.catalog import Provider
+    from keytui.providers.declared import Provider
     from keytui.providers.sdk import KeyClient
 
 _MOST = 5_000  # models; OpenRouter, with the longest list known, has some hundred
@@ -63,7 +63,7 @@ async def listed(opened: KeyClient, key: Key, secret: Secret, timeout_s: float) 
     if reply.error is not None:
         word, detail = mapping.judge(reply.error, host)
         raise failed(word, detail, reply.status, mapping.plain_code(reply.error.code, secret), reply.request_id)
-    ids = checks.model_ids(reply.body)
+    ids = probes.model_ids(reply.body)
     if ids is None:
         raise failed("unknown", f"{host} sent no list of models. Check the base URL.", reply.status)
     return [each for each in ids[:_MOST] if _fit(each, secret)]
@@ -78,6 +78,8 @@ async def choose(opened: KeyClient, key: Key, secret: Secret, timeout_s: float) 
         Exception: As for `listed`.
     """
     provider, _probe = checks.probe_of(key)
+    if provider.model_hint:
+        raise failed("unknown", provider.model_hint)
     try:
         found = await listed(opened, key, secret, timeout_s)
     except ProviderUnreachable as error:

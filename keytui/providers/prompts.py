@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from keytui.errors import ProviderError
     from keytui.model import Key, Secret
-    from keytui.providers.catalog import Provider
+    from keytui.providers.declared import Provider
     from keytui.providers.sdk import KeyClient
 
 ANSWER_LIMIT = 20_000

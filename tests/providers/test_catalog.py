@@ -6,7 +6,15 @@ import sys
 import pytest
 
 from keytui.model import Secret
-from keytui.providers.catalog import PROVIDERS, looks_like_key, provider, recognize
+from keytui.providers.catalog import (
+    PROVIDERS,
+    by_address,
+    completed,
+    lead_to,
+    looks_like_key,
+    provider,
+    recognize,
+)
 
 MARK = "T3Blbk" + "FJ"
 SK = "sk" + "-"
@@ -54,7 +62,15 @@ def test_key_of_known_shape_is_recognized_without_a_warning(text: str, expected:
         (_run(32), "mistral"),
         ("pp" + "lx-" + _run(48), "custom"),
         (_run(64), "custom"),
-        ("ollama", "local"),
+        (SK + "0a1b2c3d" * 4, "deepseek"),
+        (SK + _run(22), "custom"),
+        ("0a1b2c3d" * 4, "azure"),
+        (_run(52) + "JQQ" + "J99" + _run(26), "azure"),
+        ("ollama", "ollama"),
+        ("lm-studio", "lmstudio"),
+        ("EMPTY", "vllm"),
+        (SK + "no-key-required", "llamacpp"),
+        ("secret", "local"),
     ],
 )
 def test_ambiguous_shape_is_guessed_and_said_to_be_unsure(text: str, expected: str) -> None:
@@ -108,10 +124,63 @@ def test_every_provider_is_declared_whole() -> None:
     for each in PROVIDERS.values():
         assert not each.base_url.endswith("/")
         assert each.env
+        assert each.base_url or each.example
         if each.checks_keys:
-            assert each.base_url.startswith("https://")
+            assert (each.base_url or each.example).startswith("https://")
             assert each.keys_page.startswith("https://")
-            assert each.small_models
+            assert each.status_page.startswith("https://")
+            assert each.small_models or each.model_hint
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("https://api.openai.com/v1", "openai"),
+        ("https://eu.api.openai.com/v1", "openai"),
+        ("https://team.openai.azure.com/openai/v1", "azure"),
+        ("https://api.x.ai/v1", "xai"),
+        ("http://localhost:11434/v1", "ollama"),
+        ("http://127.0.0.1:1234/v1", "lmstudio"),
+        ("http://[::1]:8000/v1", "vllm"),
+        ("http://localhost:8080", "llamacpp"),
+        ("http://localhost:9999/v1", None),
+        ("http://10.0.0.5:11434/v1", None),
+        ("https://api.openai.com.example.com/v1", None),
+        ("https://openai.azure.com.example.com", None),
+        ("https://evilapi.openai.com/v1", None),
+    ],
+)
+def test_provider_is_known_by_its_address(address: str, expected: str | None) -> None:
+    found = by_address(address)
+    assert (found.id if found else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "whole"),
+    [
+        ("https://api.openai.com", "https://api.openai.com/v1"),
+        ("https://team.openai.azure.com/", "https://team.openai.azure.com/openai/v1"),
+        ("http://localhost:11434", "http://localhost:11434/v1"),
+        ("https://llm.example.com", "https://llm.example.com"),
+        ("https://api.openai.com/v2", "https://api.openai.com/v2"),
+    ],
+)
+def test_known_host_alone_is_completed_with_its_path(given: str, whole: str) -> None:
+    assert completed(given) == whole
+
+
+def test_demo_address_is_nobodys_and_own_addresses_come_back() -> None:
+    lead_to("http://127.0.0.1:8484/v1")
+    try:
+        assert {each.base_url for each in PROVIDERS.values()} == {"http://127.0.0.1:8484/v1"}
+        assert by_address("http://127.0.0.1:8484/v1") is None
+        found = by_address("https://api.openai.com/v1")
+        assert found is not None
+        assert found.id == "openai"
+    finally:
+        lead_to(None)
+    assert provider("openai").base_url == "https://api.openai.com/v1"
+    assert provider("custom").base_url == ""
 
 
 def test_unknown_provider_id_falls_back_to_custom() -> None:

@@ -145,7 +145,7 @@ class FormScreen(Dialog["int | None"]):
             self._propose("env", provider.admin_env if self._kind == "admin" else provider.env)
         if provider.small_models:
             self._control("model").placeholder = f"{provider.small_models[0]} when empty"
-        self._control("base_url").placeholder = provider.base_url or _ADDRESS_EXAMPLE
+        self._control("base_url").placeholder = provider.base_url or provider.example or _ADDRESS_EXAMPLE
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
