@@ -11,6 +11,7 @@ from keytui.providers.scrubbing import Scrubber
 if TYPE_CHECKING:
     from keytui.model import Secret
 
+_MEASURABLE = 0.05  # seconds; an answer that came in one burst was held back on its way, and has no speed
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -100,7 +101,7 @@ class Answer:
         if self._thought is None:
             tokens -= self.usage.get("reasoning_tokens", 0)
         span = self._last - (self._first if self._thought is None else self._thought)
-        return (tokens - 1) / span if tokens > 1 and span > 0 else None
+        return (tokens - 1) / span if tokens > 1 and span >= _MEASURABLE else None
 
 
 def _field(source: object, name: str) -> object:

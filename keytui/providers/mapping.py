@@ -215,6 +215,8 @@ def _judge_key(answer: Answer, host: str) -> Finding:
 def _judge_status(status: int, answer: Answer, host: str) -> Finding:
     if 300 <= status < 400:
         return "unknown", f"{host} sends us elsewhere (HTTP {status}); a key is not sent after it. Check the base URL."
+    if status == 404 and answer.code:
+        return "unknown", f"{host} does not know what was asked for (HTTP 404). Check the model and the base URL."
     if status in (404, 405):
         return "unknown", f"{host} has no such address (HTTP {status}). Check the base URL."
     if status == 407:
@@ -226,7 +228,8 @@ def _judge_status(status: int, answer: Answer, host: str) -> Finding:
 
 
 _NOT_TRUSTED = (
-    "Nobody known here vouches for the certificate of {host}, so the key was not sent. SSL_CERT_FILE can name who does."
+    "Nobody known here vouches for the certificate of {host}: the key was not sent. SSL_CERT_FILE can name who does,"
+    " but not behind a proxy."
 )
 _WRONG_HOST = "The certificate belongs to another host than {host}, so the key was not sent. Check the base URL."
 _CERTIFICATES = {

@@ -31,6 +31,7 @@ _NO_CHAT = (
     "rerank",
     "davinci",
     "babbage",
+    "turbo-instruct",
     "sora",
     "guard",
     "ocr",

@@ -31,7 +31,7 @@ class Scripted(RawServer):
         super().__init__(b"")
 
     def _send(self, connection: socket.socket) -> None:
-        connection.sendall(self._left.pop(0))
+        connection.sendall(self._left.pop(0) if self._left else b"")
 
     def asked(self) -> list[dict[str, object]]:
         return [json.loads(request.partition(b"\r\n\r\n")[2]) for request in self.received]
@@ -179,6 +179,22 @@ async def test_reasoning_counts_in_usage_and_is_not_text(scripted: Callable[...,
     assert summary.usage == {"prompt_tokens": 1, "completion_tokens": 9, "reasoning_tokens": 8}
 
 
+async def test_answer_that_came_in_one_burst_has_no_speed(scripted: Callable[..., Scripted]) -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 500, "total_tokens": 501}
+    piece = {"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": None}]}
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": usage}
+    _texts, summary = await _ask(make_key(scripted(_sse(piece, piece, end)).url, model=MODEL))
+    assert summary.usage == usage
+    assert summary.tokens_per_s is None
+
+
+async def test_what_a_server_does_not_know_is_not_called_a_wrong_address(scripted: Callable[..., Scripted]) -> None:
+    body = json.dumps({"error": {"code": "no_fixture_match", "message": "No fixture matched"}}).encode()
+    running = scripted(http("404 Not Found", body, "Connection: close"))
+    with pytest.raises(ProviderUnreachable, match="Check the model and the base URL"):
+        await _ask(make_key(running.url, model=MODEL))
+
+
 async def test_refusal_of_a_model_is_its_answer(scripted: Callable[..., Scripted]) -> None:
     running = scripted(_sse({"choices": [{"index": 0, "delta": {"refusal": "I cannot."}, "finish_reason": "stop"}]}))
     texts, _summary = await _ask(make_key(running.url, model=MODEL))
@@ -209,7 +225,16 @@ async def test_azure_prompt_carries_the_key_in_its_own_header(scripted: Callable
 
 def test_models_for_a_picker_are_small_ones_first_and_those_that_chat() -> None:
     openai = catalog.provider("openai")
-    listed = ["gpt-6", "text-embedding-3-small", "gpt-4o-mini", "Babel", "gpt-6-luna", "whisper-1", "gpt-6"]
+    listed = [
+        "gpt-6",
+        "text-embedding-3-small",
+        "gpt-4o-mini",
+        "Babel",
+        "gpt-6-luna",
+        "whisper-1",
+        "gpt-3.5-turbo-instruct",
+        "gpt-6",
+    ]
     assert models.chatting(openai, listed) == ["gpt-6-luna", "gpt-4o-mini", "Babel", "gpt-6"]
     assert models.chatting(openai, ["nomic-embed-text"]) == ["nomic-embed-text"]
     assert models.chatting(openai, []) == []

@@ -64,6 +64,7 @@ def _chunk(text: str | None, finish: str | None = None) -> dict[str, object]:
 
 
 async def test_answer_streams_and_ends_with_its_numbers(server: DemoServer) -> None:
+    server.delta_seconds = 0.01
     text, summary = await _ask(make_key(server.url, model=MODEL))
     assert text == "".join(PIECES)
     assert summary.model == MODEL
