@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -66,8 +67,7 @@ class Asking(Reading):
 
         verdict, kept = None, True
         try:
-            key = await access.call(self, self.store.key, key_id)
-            secret = await access.call(self, self.store.read, key_id)
+            key, secret = await access.call(self, self._taken, key_id)
             checked = await check_and_record(self.store, key, secret, timeout_s=self.settings.check_seconds)
             verdict, kept = checked.verdict, checked.unkept is None
             if checked.unkept is not None:
@@ -80,6 +80,10 @@ class Asking(Reading):
             slots.release()
             self.tell(messages.Checked(key_id, verdict, kept=kept))
 
+    def _taken(self, key_id: int) -> tuple[Key, Secret]:
+        """Return a key and its secret: one thread for both, each costs a millisecond."""
+        return self.store.key(key_id), self.store.read(key_id)
+
     @work(description="send a test prompt", exclusive=True, group="prompt", exit_on_error=False)
     async def prompt(self, key_id: int, text: str, system: str) -> None:
         """Send a prompt and pass the answer on as it comes."""
@@ -88,9 +92,9 @@ class Asking(Reading):
         ended, proof = messages.PromptEnded(None, "Stopped."), None
         self.tell(messages.PromptStarted(key_id))
         try:
-            key = await access.call(self, self.store.key, key_id)
-            secret = await access.call(self, self.store.read, key_id)
-            await asyncio.to_thread(warm_up)
+            key, secret = await access.call(self, self._taken, key_id)
+            if "keytui.tui.markdown" not in sys.modules:
+                await asyncio.to_thread(warm_up)
             from keytui.providers import prompts
 
             stream = prompts.stream(key, secret, text, system=system, timeout_s=self.settings.prompt_seconds)

@@ -56,6 +56,10 @@ class Answer(ScrollView, can_focus=False):
         self._show(note.wrap(self._width), follow=False)
         self.scroll_home(animate=False)
 
+    def clear(self) -> None:
+        """Make ready for another answer; what is shown stays until something takes its place."""
+        self._text, self._flow, self._shown = "", None, 0
+
     def add(self, piece: str) -> None:
         """Add a piece of the answer: the first one is shown at once, the following ones every 50 ms."""
         first = not self._text

@@ -27,6 +27,8 @@ PROMPT = "Say hello in one word"
 """What Enter sends while nothing is written."""
 
 PROMPTS_KEPT = 100
+WAIT_SECONDS = 0.05
+"""When "waiting" is said. Drawing it at once would hold up the request it is about."""
 
 
 def numbers(summary: Summary) -> str:
@@ -62,6 +64,7 @@ class PromptPane(Vertical):
         self._prompts: list[str] = []
         self._place = 0
         self._draft = ""
+        self._model: tuple[str, bool] | None = None
         self.asked: int | None = None
         self.answering = False
         self.border_title = "4 Test"
@@ -155,9 +158,14 @@ class PromptPane(Vertical):
     def _title(self, key: Key | None) -> None:
         name = f" · {words.plain(key.name)}" if key is not None else ""
         self.border_title = Content(f"4 Test{name}")
+        self._show_model(words.plain(key.model) if key is not None else "", known=key is not None)
+
+    def _show_model(self, model: str, *, known: bool) -> None:
+        if self._model == (model, known):
+            return  # each change lays the screen out anew
         for line in self.query("#model").results(Static):
-            model = words.plain(key.model) if key is not None else ""
-            chosen = (model, "") if model else ("a small model of its list" if key is not None else "", STYLES["dim"])
+            self._model = (model, known)
+            chosen = (model, "") if model else ("a small model of its list" if known else "", STYLES["dim"])
             line.update(Content.assemble(("Model  ", STYLES["dim"]), chosen, (" ▾", STYLES["mark"])))
 
     def on_click(self) -> None:
@@ -177,12 +185,24 @@ class PromptPane(Vertical):
         """Clear the pane for a new answer."""
         self.answering, self.asked = True, key.id
         self._title(key)
-        self.query_one(Answer).say(Content.styled("Waiting for the first token…", STYLES["dim"]))
-        self.query_one("#numbers", Static).update(Content.styled("Esc stops the answer", STYLES["dim"]))
+        self.query_one(Answer).clear()
+        self.set_timer(WAIT_SECONDS, self._wait, name="wait for the first token")
+
+    def _wait(self) -> None:
+        if self.answering and not self.query_one(Answer).text:
+            self.query_one(Answer).say(Content.styled("Waiting for the first token…", STYLES["dim"]))
+            self._empty_numbers()
+
+    def _empty_numbers(self) -> None:
+        # Not laid out anew, which takes 5 ms: their room is filled again when the answer ends.
+        self.query_one("#numbers", Static).update("", layout=False)
 
     def add(self, text: str) -> None:
         """Add a piece of the answer."""
-        self.query_one(Answer).add(text)
+        answer = self.query_one(Answer)
+        if not answer.text:
+            self._empty_numbers()
+        answer.add(text)
 
     def end(self, summary: Summary | None, sentence: str, hint: str, verdict: Verdict | None = None) -> None:
         """Show the numbers, or why the answer ended without them; what has come stays."""
