@@ -8,7 +8,7 @@ from unittest import mock
 from pyrage import x25519
 
 from keytui.errors import StoreUnavailable, WrongPassphrase
-from keytui.model import Secret
+from keytui.model import RemoteKey, Secret
 from keytui.storage import derive
 from keytui.storage.backends import MemoryBackend
 from keytui.storage.keystore import Keystore
@@ -104,6 +104,26 @@ def rotate(store: Keystore) -> None:
 
 def abandon(store: Keystore) -> None:
     store.abandon_rotation(store.rotations()[0].id)
+
+
+def issue(store: Keystore) -> None:
+    """An issued rotation up to its grace period, without a provider: tests.faults.issued has the whole of it."""
+    key = one(store)
+    store.know_remote(store.versions(key.id)[0].id, RemoteKey("key_old", "proj", "robot"))
+    home = {"project": "proj", "account": "robot", "account_name": ""}
+    row = store.plan_rotation(key.id, admin_key_id=0, grace_s=3_600, **home)
+    store.keep_issued(row.id, NEW, RemoteKey("key_new", "proj", "robot"))
+    store.advance_rotation(row.id, "verified")
+    store.switch(row.id)
+    store.advance_rotation(row.id, "retiring")
+
+
+def retire(store: Keystore) -> None:
+    store.end_retirement(store.rotations()[0].id, "Proven.")
+
+
+def plan_revocation(store: Keystore) -> None:
+    store.plan_revocation(one(store).id, admin_key_id=0)
 
 
 def trash(store: Keystore) -> None:
@@ -214,6 +234,9 @@ FLOWS: tuple[Flow, ...] = (
     Flow("undo a deletion", undo, after(trash)),
     Flow("undo a deletion, new name", undo_as, after(trash)),
     Flow("undo a rotation", undo, after(rotate)),
+    Flow("end a retirement", retire, after(issue)),
+    Flow("undo an issued rotation", undo, after(issue)),
+    Flow("delete what was revoked", retire, after(plan_revocation)),
     Flow("undo an edit", undo, after(rename)),
     Flow("purge the trash", purge, after(trash_due)),
     Flow("purge previous values", purge, after(previous_due)),
