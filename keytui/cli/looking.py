@@ -92,6 +92,8 @@ def run_show(options: Namespace, session: Session) -> int:
     if options.json:
         described = rendering.key_json(key)
         described["versions"] = [rendering.version_json(version) for version in versions]
+        rotation = next((row for row in session.store.rotations() if row.key_id == key.id), None)
+        described["rotation"] = rendering.rotation_json(rotation)
         described["events"] = [rendering.event_json(event) for event in events]
         rendering.print_json(described)
         return EXIT_DONE

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from keytui.flows.issue_plan import Plan
-    from keytui.model import Event, Key, Verdict, Version
+    from keytui.model import Event, Key, Rotation, Verdict, Version
     from keytui.providers.remote import Remote
 
     Json = Mapping[str, object]
@@ -52,6 +52,21 @@ def version_json(version: Version) -> dict[str, object]:
         "state": version.state,
         "created_at": utc(version.created_at),
         "masked": version.masked,
+        "remote_id": version.remote_id or None,
+        "expires_at": utc(version.expires_at),
+    }
+
+
+def rotation_json(rotation: Rotation | None) -> dict[str, object] | None:
+    """Return a rotation that has not ended as `show --json` shows it; None when there is none."""
+    if rotation is None:
+        return None
+    return {
+        "kind": rotation.kind,
+        "state": rotation.state,
+        "started_at": utc(rotation.started_at),
+        "retire_at": utc(rotation.retire_at),
+        "note": rotation.note or None,
     }
 
 

@@ -215,7 +215,11 @@ class DemoHandler(BaseHTTPRequestHandler):
         if int(length) > _MAX_BODY:
             self._fail(Failure(413, None, "invalid_request_error", "The body is too large."), close=True)
             return None
-        return self.rfile.read(int(length))
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):  # its sender died halfway: half a request is carried out by no server
+            self.close_connection = True
+            return None
+        return body
 
     def _fail(self, failure: Failure, key: str = "", *, close: bool = False) -> None:
         extra = [("Retry-After", str(failure.retry_after))] if failure.retry_after is not None else []

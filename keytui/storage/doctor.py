@@ -79,9 +79,19 @@ def _unfinished(core: Core) -> list[Finding]:
         "SELECT DISTINCT k.name FROM keys k JOIN rotations r ON r.key_id = k.id JOIN versions v ON v.id = r.new_version"
         " WHERE v.state = 'pending' AND r.state IN ('planned', 'abandoned')"
     )
-    if not rows:
-        return []
-    return [Finding("unfinished", "warning", f"A change was interrupted: {_names(row[0] for row in rows)}.", REPAIR)]
+    found = []
+    if rows:
+        sentence = f"A change was interrupted: {_names(row[0] for row in rows)}."
+        found.append(Finding("unfinished", "warning", sentence, REPAIR))
+    waiting = core.index.query(
+        "SELECT DISTINCT k.name FROM keys k JOIN rotations r ON r.key_id = k.id WHERE r.kind <> 'pasted'"
+        " AND r.state NOT IN ('done', 'abandoned') AND (r.state <> 'retiring' OR r.retire_at <= ?)",
+        (core.now(),),
+    )
+    if waiting:
+        sentence = f"A rotation by the provider waits to go on: {_names(row[0] for row in waiting)}."
+        found.append(Finding("rotations", "warning", sentence, "keytui rotate --resume"))
+    return found
 
 
 # --- which store

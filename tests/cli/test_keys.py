@@ -215,7 +215,7 @@ def test_show_names_versions_and_events(keytui: Commands) -> None:
     add(keytui, "work", FIRST, "--note", "of the team")
     shown = json.loads(keytui("show", "work", "--json").out)
     (version,) = shown["versions"]
-    assert list(version) == ["id", "state", "created_at", "masked"]
+    assert list(version) == ["id", "state", "created_at", "masked", "remote_id", "expires_at"]
     assert version["state"] == "current"
     assert [event["type"] for event in shown["events"]] == ["added"]
     plain = keytui("show", "work").out

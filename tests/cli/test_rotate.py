@@ -186,3 +186,15 @@ def test_an_ids_kept_with_an_export(keytui: Commands, old_id: str) -> None:
     kept = {one.values[-1].remote.id for one in (saved, *_)}
     assert version.remote_id in kept
     store.close()
+
+
+def test_what_waits_is_told_by_show_and_doctor(keytui: Commands, server: DemoServer, old_id: str) -> None:
+    server.admin.fault("drop_before", "DELETE")
+    assert keytui("rotate", "work", "--issue", "--old-key-id", old_id, "--now", "-y").code == 6
+    told = json.loads(keytui("show", "work", "--json").out)
+    assert (told["rotation"]["kind"], told["rotation"]["state"]) == ("issued", "retiring")
+    assert told["rotation"]["note"]
+    assert [version["remote_id"] for version in told["versions"]][1] == old_id
+    assert "keytui rotate --resume" in keytui("doctor").out
+    assert keytui("rotate", "--resume", "-y").code == 0
+    assert json.loads(keytui("show", "work", "--json").out)["rotation"] is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import signal
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -174,3 +175,15 @@ def test_help_of_the_command_names_the_words_to_try() -> None:
     done = subprocess.run([sys.executable, "-m", "keytui.demo", "--help"], capture_output=True, text=True, check=True)
     assert "noquota" in done.stdout
     assert "--delta-seconds" in done.stdout
+
+
+def test_half_a_request_is_not_carried_out(server: DemoServer) -> None:
+    before = server.admin.live()
+    account = server.admin.organization.add_account("proj_demo", "robot")
+    path = f"/v1/organization/projects/proj_demo/service_accounts/{account.id}/api_keys"
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {WELL_FORMED}\r\nContent-Length: 40\r\n\r\n{{"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head.encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(100) == b""
+    assert server.admin.live() == before
