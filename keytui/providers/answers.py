@@ -11,7 +11,7 @@ from keytui.providers.scrubbing import Scrubber
 if TYPE_CHECKING:
     from keytui.model import Secret
 
-_MEASURABLE = 0.05  # seconds; an answer that came in one burst was held back on its way, and has no speed
+_MEASURABLE = 0.02  # seconds; an answer that came in one burst was held back on its way, and has no speed
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
