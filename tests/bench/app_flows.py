@@ -66,7 +66,7 @@ async def _prompt(app: Driver) -> None:
     await app.press("enter")
     while test.asked is None or test.answering:  # noqa: ASYNC110 - a measurement
         await asyncio.sleep(0.02)
-    await app.app.workers.wait_for_complete()
+    await app.quiet()
     test.asked = None
 
 

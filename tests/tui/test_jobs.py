@@ -47,6 +47,44 @@ async def test_check_all_checks_what_is_shown(world: World) -> None:
         await app.until(lambda: "checked" not in app.text.splitlines()[-1])
 
 
+async def test_escape_stops_the_checks_and_says_how_far_they_came(world: World, size: tuple[int, int]) -> None:
+    world.add("a-first")
+    for number in range(12):
+        secret = fake_key()
+        world.server.register(secret, "hang")
+        world.add(f"key-{number:02d}", secret=secret)
+    async with opened(world, size) as app:
+        await app.press("T")
+        await app.sees("checked 1 of 13 ━")
+        await app.sees("✓ valid")
+        assert "… checking" in app.text
+        await app.press("T")  # those under way are not asked twice
+        await app.press("escape")
+        await app.until(lambda: "Checked 1 of 13 keys." in app.toasts)
+        await app.quiet()
+        assert "checking" not in app.text
+        assert "checked 1" not in app.text
+        assert [key.verdict for key in world.store.keys()] == ["valid", *[None] * 12]
+
+
+async def test_details_tell_what_a_check_saw_what_to_do_and_when_the_verdict_changed(
+    world: World, size: tuple[int, int]
+) -> None:
+    secret = fake_key()
+    world.add(secret=secret)
+    async with opened(world, size) as app:
+        for state in ("valid", "valid", "no_quota"):
+            world.server.register(secret, state)
+            await app.press("t")
+            await app.quiet()
+        await app.press("3")
+        await app.sees("$ no quota, just now")
+        await app.sees("HTTP 429 · insufficient_quota")
+        await app.sees("O opens the")
+        while "✓ valid" not in app.text:
+            await app.press("pagedown")
+
+
 async def test_a_failed_check_leaves_no_row_checking(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     key = world.add()
 

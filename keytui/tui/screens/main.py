@@ -12,9 +12,12 @@ from keytui.tui.widgets.groups import Groups
 from keytui.tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
+    from textual.timer import Timer
     from textual.widgets import Input
 
     from keytui.model import Key, Secret, VerdictWord
+
+_TOGETHER_SECONDS = 0.1
 
 
 class MainScreen(Panes):
@@ -27,6 +30,8 @@ class MainScreen(Panes):
         self._to_check: list[int] = []
         self._verdicts: dict[int, VerdictWord] = {}
         self._unkept: dict[int, Key] = {}
+        self._news: set[int] = set()
+        self._drawing: Timer | None = None
         self._minute = 0
 
     def settled(self) -> None:
@@ -141,10 +146,9 @@ class MainScreen(Panes):
     @on(messages.Checked)
     def _checked(self, message: messages.Checked) -> None:
         self.keys.checking.discard(message.key_id)
-        self._show_note()
         key, verdict = self.listing.key(message.key_id), message.verdict
         if key is None or verdict is None:
-            self.keys.refresh()
+            self._draw_soon()
             return
         self._verdicts[key.id] = verdict.word
         fresh = key._replace(verdict=verdict.word, checked_at=verdict.checked_at, latency_ms=verdict.latency_ms)
@@ -152,9 +156,24 @@ class MainScreen(Panes):
         if not message.kept:
             self._unkept[fresh.id] = fresh
         self.listing.replace(fresh)
+        self._news.add(fresh.id)
+        self._draw_soon()
+
+    def _draw_soon(self) -> None:
+        """Draw what checks said: a single one at once, of many those of a tenth of a second together."""
+        if len(self._to_check) < 2:
+            self._draw_checked()
+        elif self._drawing is None:
+            self._drawing = self.set_timer(_TOGETHER_SECONDS, self._draw_checked, name="draw what checks said")
+
+    def _draw_checked(self) -> None:
+        self._drawing = None
+        self._show_note()
         self.show_listing()
-        if self.key is not None and self.key.id == fresh.id:
-            self.point(fresh)
+        key = self.key
+        if key is not None and key.id in self._news:
+            self.point(key)
+        self._news.clear()
 
     def _with_unkept(self, key: Key) -> Key:
         """Return the key with the verdict that could not be noted, while that is of this very key and the newest."""

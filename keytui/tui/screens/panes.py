@@ -58,6 +58,9 @@ class Panes(Doing):
         self._uncovered: Widget | None = None
         self._before_filter: int | None = None
         self._progress = ""
+        # Kept: looking for them cost 1 ms with every piece of an answer.
+        self._details: Details | None = None
+        self._test: PromptPane | None = None
 
     # --- layout
 
@@ -99,8 +102,9 @@ class Panes(Doing):
         )
         field.display = False
         await self.query_one(KeysPane).mount(field, before=0)
-        lower = Horizontal(Details(self.keytui.clock), PromptPane(), id="lower")
-        await self.mount(lower, after="#keys")
+        details, test = Details(self.keytui.clock), PromptPane()
+        await self.mount(Horizontal(details, test, id="lower"), after="#keys")
+        self._details, self._test = details, test
         self.lay_out()
         self.point(self.key)
         self.settled()
@@ -112,16 +116,12 @@ class Panes(Doing):
     @property
     def details(self) -> Details | None:
         """Pane 3, once it is there."""
-        from keytui.tui.widgets.details import Details
-
-        return next(iter(self.query(Details)), None)
+        return self._details
 
     @property
     def test(self) -> PromptPane | None:
         """Pane 4, once it is there."""
-        from keytui.tui.widgets.prompt_pane import PromptPane
-
-        return next(iter(self.query(PromptPane)), None)
+        return self._test
 
     @property
     def keys(self) -> KeyList:
