@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from keytui.errors import IndexDamaged, KeytuiError, StoreBusy, StoreError, StoreRefused
+from keytui.model import RemoteKey
 from keytui.storage import files, schema
 from keytui.storage import index as index_module
 from keytui.storage.backends import MemoryBackend, Slot
@@ -106,6 +107,30 @@ def test_an_older_index_is_migrated_when_it_is_opened(settings: Settings, monkey
     assert len(memory_store(settings).keys()) == 1
     with closing(sqlite3.connect(settings.index_path)) as connection:
         assert connection.execute("SELECT later FROM keys").fetchall() == [(None,)]
+
+
+def test_an_index_from_before_issued_rotations_keeps_its_keys_and_can_issue(settings: Settings) -> None:
+    secret, memory, slot = fake_key(), MemoryBackend(), Slot("ab" * 16, "old")
+    memory.write(slot, secret)
+    os.makedirs(settings.data_dir, mode=0o700)
+    with closing(sqlite3.connect(settings.index_path)) as connection:
+        connection.executescript(schema.MIGRATIONS[0])
+        connection.execute(
+            "INSERT INTO keys (id, name, sort_name, kind, provider, base_url, allow_http, env, model, tags, note,"
+            " created_at, version_id) VALUES (1, 'old', 'old', 'api', 'openai', '', 0, '', '', '', '', 1, 1)"
+        )
+        connection.execute(
+            "INSERT INTO versions (id, key_id, slot, label, state, created_at, masked, backend)"
+            " VALUES (1, 1, ?, 'old', 'current', 1, '', ?)",
+            (slot.id, memory.name),
+        )
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    store = memory_store(settings, memory=memory)
+    assert store.read(1) == secret
+    home = {"project": "proj", "account": "robot", "account_name": ""}
+    row = store.plan_rotation(1, admin_key_id=1, grace_s=60, **home)
+    assert store.keep_issued(row.id, fake_key(), RemoteKey("key_1", "proj", "robot")).state == "stored"
 
 
 def test_a_migration_that_fails_leaves_the_index_as_it_was(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
