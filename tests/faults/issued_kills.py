@@ -74,7 +74,9 @@ class Campaign:
             self.killed += 1
             self.outcomes[f"{kind} after {ended.steps[-1]}"] += 1
         else:
-            assert ended.code == 0, (kind, ended)
+            # A grace period of a second can be over before its switch is undone: then undo has to refuse.
+            refused = kind == "undo" and ended.code == 1 and "was not put back" in ended.said
+            assert ended.code == 0 or refused, (kind, ended)
             self.finished += 1
         while self._random.random() < 0.3:  # the laptop that is closed again while it goes on
             again = self._run(RESUME, self._random.uniform(0, 1))
@@ -146,6 +148,8 @@ def campaign(kills: int, folder: str) -> str:
         run.measure()
         while run.killed < kills:
             run.once()
+            if run.killed % 20 == 0:
+                sys.stderr.write(f"{run.killed} killed\n")
         live = run.end()
         issued = sum(1 for method, path in place.server.admin.calls if method == "POST" and path.endswith("/api_keys"))
     times = ", ".join(f"{kind} {1000 * seconds:.0f} ms" for kind, seconds in run.durations.items())
