@@ -12,8 +12,9 @@ import time
 from typing import TYPE_CHECKING
 
 from keytui import settings as settings_module
+from keytui.demo.organization import DEFAULT_PROJECT
 from keytui.demo.server import DemoServer
-from keytui.model import DAY, KeyFields, Secret, Verdict
+from keytui.model import DAY, KeyFields, RemoteKey, Secret, Verdict
 from keytui.providers import catalog
 from keytui.record import NamedTuple
 from keytui.storage.backends import MemoryBackend
@@ -60,6 +61,9 @@ class _Sample(NamedTuple):
         before: Days since its first version was stored, when it was rotated since.
         expires: Days until the provider ends it, negative when it has, or None.
         deleted: Hours since it was deleted, or None.
+        account: Service account that owns it at the provider; "-" when a person does, "" when the provider's list
+            does not have it.
+        known: Whether the store knows its id at the provider, as it does of keys that keytui issued.
     """
 
     name: str
@@ -80,6 +84,8 @@ class _Sample(NamedTuple):
     before: int | None = None
     expires: int | None = None
     deleted: float | None = None
+    account: str = ""
+    known: bool = False
 
 
 _SK = "sk" + "-"
@@ -96,6 +102,8 @@ _SAMPLES = (
         every=90,
         tags=("prod", "web"),
         note="The web app in production",
+        account="-",
+        known=True,
     ),
     _Sample(
         name="openai-bot",
@@ -109,6 +117,8 @@ _SAMPLES = (
         tags=("bot", "prod"),
         note="Service account of the support bot",
         before=102,
+        account="support-bot",
+        known=True,
     ),
     _Sample(
         name="openai-ci",
@@ -124,6 +134,7 @@ _SAMPLES = (
         every=60,
         tags=("ci",),
         note="May only ask models, not list them",
+        account="-",
     ),
     _Sample(
         name="openai-admin",
@@ -256,7 +267,7 @@ def open_demo(*, clock: Callable[[], float] = time.time, port: int | None = None
     Raises:
         OSError: The given port is taken, or no folder can be made.
     """
-    server = _server(port, delta_seconds)
+    server = _server(port, delta_seconds, clock)
     folder = tempfile.TemporaryDirectory(prefix="keytui-demo-", ignore_cleanup_errors=True)
     settings = settings_module.load({"KEYTUI_HOME": folder.name, "KEYTUI_NO_CACHE": "1"}, backend="os")
     moved = _Clock(clock)
@@ -266,13 +277,13 @@ def open_demo(*, clock: Callable[[], float] = time.time, port: int | None = None
     return Demo(store, server.start(), store.settings, folder)
 
 
-def _server(port: int | None, delta_seconds: float) -> DemoServer:
-    if port is not None:
-        return DemoServer(port, delta_seconds=delta_seconds)
+def _server(port: int | None, delta_seconds: float, clock: Callable[[], float]) -> DemoServer:
     try:
-        return DemoServer(PORT, delta_seconds=delta_seconds)
+        return DemoServer(PORT if port is None else port, delta_seconds=delta_seconds, clock=clock)
     except OSError:
-        return DemoServer(0, delta_seconds=delta_seconds)
+        if port is not None:
+            raise
+        return DemoServer(0, delta_seconds=delta_seconds, clock=clock)
 
 
 def _make(store: Keystore, server: DemoServer, clock: _Clock, now: int) -> None:
@@ -291,6 +302,20 @@ def _make(store: Keystore, server: DemoServer, clock: _Clock, now: int) -> None:
         clock.moment = now - days_ago * DAY
         happen(sample)
     clock.moment = None
+    for sample in _SAMPLES:
+        if sample.account:
+            _list_at_provider(store, server, sample)
+
+
+def _list_at_provider(store: Keystore, server: DemoServer, sample: _Sample) -> None:
+    """Let the demo's organization have a sample key, so that rotating it issues a real successor."""
+    account = sample.account.removeprefix("-")
+    secret = _secret(sample, 2 if sample.before is not None else 1)
+    remote_id = server.admin.add_key(secret, sample.name, account=account, age_s=sample.age * DAY)
+    if sample.known:
+        current = next(each for each in store.versions(store.find(sample.name).id) if each.state == "current")
+        owner = server.admin.organization.keys[remote_id].account_id
+        store.know_remote(current.id, RemoteKey(remote_id, DEFAULT_PROJECT, owner, None))
 
 
 def _add(store: Keystore, server: DemoServer, now: int, sample: _Sample) -> None:

@@ -88,17 +88,18 @@ def admin_for(store: Keystore, key: Key, name: str = "") -> Key | None:
         return None
     if name:
         named = store.find(name)
-        if not _manages(named, key):
+        if not manages(named, key):
             sentence = f"“{name}” is not an admin key of the same provider and base URL as “{key.name}”."
             raise UsageError(sentence, "Name one that is, or add it with --kind admin.")
         return named
-    fitting = [each for each in store.keys() if _manages(each, key)]
+    fitting = [each for each in store.keys() if manages(each, key)]
     if len(fitting) > 1:
         names = ", ".join(sorted(each.name for each in fitting))
         raise UsageError(f"Several admin keys can manage “{key.name}”: {names}.", "Name one with --admin.")
     return fitting[0] if fitting else None
 
 
-def _manages(admin: Key, key: Key) -> bool:
+def manages(admin: Key, key: Key) -> bool:
+    """Whether a key is an admin key of the provider and the base URL of another."""
     same = (admin.provider, admin.base_url) == (key.provider, key.base_url)
     return admin.kind == "admin" and same and admin.state not in ("trash", "missing", "interrupted")

@@ -144,7 +144,7 @@ ACTIONS: tuple[Action, ...] = (
         "rotate",
         ("r",),
         "Rotate",
-        "Replace the key by a new one, which is checked before anything changes.",
+        "Replace the key by a new one, issued by the provider or pasted, which is checked before anything changes.",
         _KEYS,
         bars=("keys", "details"),
         why_disabled=_key_problem,

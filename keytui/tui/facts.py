@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from keytui.model import Event, Key, Verdict, Version
+    from keytui.model import Event, Key, Rotation, Verdict, Version
 
 
 class Facts(NamedTuple):
@@ -17,6 +17,7 @@ class Facts(NamedTuple):
         store: What the store of the key is called.
         events: Newest first.
         checks: What the provider said of the present value, newest first.
+        rotation: The one under way, or None.
     """
 
     key: Key
@@ -24,3 +25,4 @@ class Facts(NamedTuple):
     versions: Sequence[Version] = ()
     events: Sequence[Event] = ()
     checks: Sequence[Verdict] = ()
+    rotation: Rotation | None = None

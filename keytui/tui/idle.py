@@ -8,7 +8,7 @@ from textual import events
 
 from keytui.errors import KeytuiError
 from keytui.tui import messages
-from keytui.tui.jobs import Jobs
+from keytui.tui.issuing import Issuing
 
 if TYPE_CHECKING:
     from textual.events import Event
@@ -21,7 +21,7 @@ LOOK_SECONDS = 5.0
 _MINUTE = 60
 
 
-class IdleLock(Jobs):
+class IdleLock(Issuing):
     """The part of the app that locks the vault after `idle_lock_minutes` without a key press or the mouse."""
 
     _touched_at = 0.0

@@ -56,7 +56,12 @@ class Jobs(Asking):
         else:
             for sentence in sentences:
                 self.tell(messages.Told(sentence))
+            self.look_for_rotations()
         threading.Thread(target=warm_up, daemon=True, name="warm up").start()  # whoever quits need not wait for it
+
+    def look_for_rotations(self) -> None:
+        """Go on with rotations that a provider carries out and that wait for nothing; called in a thread."""
+        raise NotImplementedError
 
     # --- secrets leaving
 

@@ -100,6 +100,11 @@ class Listing:
         """Replace the keys by those of a newer snapshot."""
         self._keys, self._trash, self._haystacks = keys, trash, haystacks
 
+    @property
+    def keys(self) -> list[Key]:
+        """Every key that is not in the trash."""
+        return self._keys
+
     def replace(self, changed: Key) -> None:
         """Put one changed key in the place of its older self."""
         self._keys = [changed if key.id == changed.id else key for key in self._keys]

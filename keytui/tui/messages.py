@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from keytui.model import Key, Verdict
     from keytui.providers.prompts import Summary
     from keytui.tui.facts import Facts
+    from keytui.tui.issuing import Run
     from keytui.tui.listing import Group, Snapshot
 
 
@@ -48,6 +49,14 @@ class Told(Message):
     def __init__(self, sentence: str, *, select: int | None = None) -> None:
         self.sentence = sentence
         self.select = select
+        super().__init__()
+
+
+class RunMoved(Message):
+    """A rotation by the provider, or a revocation, got further or ended."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
         super().__init__()
 
 

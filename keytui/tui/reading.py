@@ -145,6 +145,7 @@ class Reading(CalmCrash):
                 versions=self.store.versions(key.id),
                 events=self.store.events(key.id, EVENTS_READ),
                 checks=self.store.checks(key.id),
+                rotation=next((row for row in self.store.rotations() if row.key_id == key.id), None),
             )
         except KeytuiError:
             return known

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from textual.types import CSSPathType
 
 
-ANSWERS = ("y", "k")
+ANSWERS = ("y", "k", "r")
 """Keys that answer a question."""
 
 

@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 from keytui.model import DAY
 from keytui.providers.catalog import PROVIDERS
-from keytui.tui.screens.confirm import ConfirmScreen
+from keytui.tui.screens.confirm import Choice, ChoiceScreen
 from keytui.tui.widgets.field import Message
 
 if TYPE_CHECKING:
@@ -23,23 +23,34 @@ if TYPE_CHECKING:
 _STORES = {"os": "OS keyring", "vault": "Vault"}
 
 
-class DeleteScreen(ConfirmScreen):
-    """Asks whether a key may go; dismisses with the answer. Only `y` says yes.
+class DeleteScreen(ChoiceScreen):
+    """Asks whether a key may go; dismisses with "y" for yes, "r" for revoking it at its provider as well, or "".
 
     Args:
         key: The key, in the trash or not.
         trash_days: Days the trash keeps it.
         now: Delete at once instead; this cannot be taken back.
+        revocable: An admin key can revoke it at its provider.
         clock: Seconds since the epoch; tests and screenshots freeze it.
     """
 
     CSS_PATH: ClassVar[CSSPathType | None] = ["dialog.tcss", "confirm.tcss", "delete.tcss"]
 
-    def __init__(self, key: Key, trash_days: int, now: bool = False, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        key: Key,
+        trash_days: int,
+        now: bool = False,
+        *,
+        revocable: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         at_once = now or trash_days == 0
-        detail = _consequence(trash_days, at_once, clock())
-        label = "Delete now" if at_once else "Delete"
-        super().__init__("Delete this key now" if at_once else "Delete this key", detail, "y", label)
+        detail = _consequence(trash_days, at_once, clock(), revocable=revocable)
+        choices = [Choice("y", "Delete now" if at_once else "Delete")]
+        if revocable:
+            choices.append(Choice("r", "Revoke it too"))
+        super().__init__("Delete this key now" if at_once else "Delete this key", detail, choices)
         self._key = key
         self._at_once = at_once
 
@@ -60,8 +71,9 @@ class DeleteScreen(ConfirmScreen):
         return "memory, for the demo" if getattr(self.app, "demo", False) else _STORES[self._key.backend]
 
 
-def _consequence(trash_days: int, at_once: bool, now: float) -> str:
-    remains = "The provider still accepts the key: revoke it there if it leaked."
+def _consequence(trash_days: int, at_once: bool, now: float, *, revocable: bool) -> str:
+    how = "press r to revoke it there" if revocable else "revoke it there if it leaked"
+    remains = f"The provider still accepts the key: {how}."
     if at_once:
         return f"Every stored version goes at once. This cannot be undone. {remains}"
     until = time.strftime("%A %Y-%m-%d %H:%M", time.localtime(now + trash_days * DAY))

@@ -64,6 +64,10 @@ class Doing(Screen[None]):
         """Return the ids of the keys whose check is running."""
         raise NotImplementedError
 
+    def all_keys(self) -> list[Key]:
+        """Return every key that is not in the trash, whatever is shown."""
+        raise NotImplementedError
+
     # --- the dispatcher
 
     @property
@@ -112,15 +116,38 @@ class Doing(Screen[None]):
             self.keytui.load(key_id)
 
     def do_rotate(self) -> None:
-        """Open the rotation of the selected key."""
-        from keytui.tui.screens.rotate import RotateScreen
-
+        """Open the rotation of the selected key: by its provider where an admin key can, else by pasting."""
         key = self._selected()
+        admins = self._admins(key)
+        if not admins and key.id not in self.keytui.runs:
+            self._paste_rotation(key)
+            return
+        from keytui.tui.screens.issue import IssueScreen
+
+        def left(wanted: str | None) -> None:
+            if wanted == "paste":
+                self._paste_rotation(key)
+            else:
+                self.keytui.load(key.id)
+
+        self.app.push_screen(IssueScreen(self.keytui.store, key, admins, clock=self.keytui.clock), left)
+
+    def _paste_rotation(self, key: Key) -> None:
+        from keytui.tui.screens.rotate import RotateScreen
 
         def rotated(_done: bool | None) -> None:
             self.keytui.load(key.id)
 
         self.app.push_screen(RotateScreen(self.keytui.store, key), rotated)
+
+    def _admins(self, key: Key) -> tuple[str, ...]:
+        """Return the names of the admin keys that can manage a key, from what is listed."""
+        from keytui.flows.matching import manages
+        from keytui.providers.issuers import issuer_for
+
+        if key.kind != "api" or issuer_for(key.provider) is None:
+            return ()
+        return tuple(each.name for each in self.all_keys() if manages(each, key))
 
     def do_delete(self) -> None:
         """Move the key to the trash, after a question."""
@@ -136,12 +163,28 @@ class Doing(Screen[None]):
 
         key = self._selected()
 
-        def answered(yes: bool | None) -> None:
-            if yes:
+        def answered(answer: str | None) -> None:
+            if answer == "y":
                 self.keytui.delete(key, now=now)
+            elif answer == "r":
+                self._revoke(key)
 
-        screen = DeleteScreen(key, self.keytui.settings.trash_days, now, clock=self.keytui.clock)
+        screen = DeleteScreen(
+            key,
+            self.keytui.settings.trash_days,
+            now,
+            revocable=key.state != "trash" and bool(self._admins(key)),
+            clock=self.keytui.clock,
+        )
         self.app.push_screen(screen, answered)
+
+    def _revoke(self, key: Key) -> None:
+        from keytui.tui.screens.revoke import RevokeScreen
+
+        def left(_nothing: str | None) -> None:
+            self.keytui.load()
+
+        self.app.push_screen(RevokeScreen(self.keytui.store, key, clock=self.keytui.clock), left)
 
     def do_undo(self) -> None:
         """Take back the newest change; in the trash, bring the selected key back."""

@@ -84,6 +84,8 @@ class MainScreen(Panes):
         if int(now) // 60 != self._minute:
             self._minute = int(now) // 60
             self.keys.refresh()
+            if self._counts is not None and self._counts.rotating:
+                self.keytui.each_minute()
 
     def _show_note(self) -> None:
         """Show in the key bar what is going on."""

@@ -260,6 +260,10 @@ class Panes(Doing):
         self._progress = f"checked {done:,} of {total:,} {bar} Esc stops" if total else ""
         self._show_titles(len(self.keys.keys))
 
+    def all_keys(self) -> list[Key]:
+        """Return every key that is not in the trash, whatever is shown."""
+        return self.listing.keys
+
     def sort_next(self) -> None:
         """Change the order: name, due, health, age, and around."""
         here = listing.SORTINGS.index(self.listing.sorting)

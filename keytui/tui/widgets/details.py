@@ -15,7 +15,7 @@ from keytui.tui.widgets.key_list import provider_label
 from keytui.tui.widgets.styles import STYLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from typing import ClassVar
 
     from textual.app import ComposeResult
@@ -52,8 +52,11 @@ def lines(facts: Facts, now: int) -> list[tuple[str, Parts]]:
     if key.rotated_at != key.created_at:
         found.append(("Rotated", [(words.date(key.rotated_at), ""), (f", {words.ago(key.rotated_at, now)}", "dim")]))
     found.append(("Stored in", [(facts.store, "")]))
+    current = next((version for version in facts.versions if version.state == "current"), None)
+    if current is not None and current.remote_id:
+        found.append((f"At {provider_label(key.provider)}", [(current.remote_id, "")]))
     if len(facts.versions) > 1:
-        found.append(("Versions", _versions(facts.versions)))
+        found.append(("Versions", _versions(facts)))
     if key.tags:
         found.append(("Tags", [("  ".join(key.tags), "")]))
     if key.note:
@@ -109,10 +112,13 @@ def _due(key: Key, now: int) -> Parts:
     return parts
 
 
-def _versions(versions: Sequence[Version]) -> Parts:
-    parts: Parts = [(f"{len(versions)}", "")]
-    for version in versions:
-        if version.state == "previous":
+def _versions(facts: Facts) -> Parts:
+    parts: Parts = [(f"{len(facts.versions)}", "")]
+    retiring = facts.rotation
+    for version in facts.versions:
+        if retiring is not None and version.id == retiring.retiring_version and retiring.retire_at is not None:
+            parts.append((f", previous {version.masked} works until {words.moment(retiring.retire_at)}", "busy"))
+        elif version.state == "previous":
             until = f" until {words.moment(version.purge_at)}" if version.purge_at is not None else ""
             parts.append((f", previous {version.masked}{until}", "dim"))
         elif version.state == "pending":

@@ -90,7 +90,7 @@ async def test_deleting_now_says_that_it_cannot_be_undone(key: Key) -> None:
     async with showing(DeleteScreen(key, 1, now=True)) as (pilot, host):
         assert "cannot be undone" in " ".join(shown(host).replace("│", " ").split())
         await pilot.press("y")
-        assert await answered(pilot, host) is True
+        assert await answered(pilot, host) == "y"
 
 
 async def test_a_trash_of_no_days_says_that_it_cannot_be_undone(key: Key) -> None:
@@ -102,4 +102,12 @@ async def test_a_trash_of_no_days_says_that_it_cannot_be_undone(key: Key) -> Non
 async def test_enter_and_leaving_never_delete(pressed: str, key: Key) -> None:
     async with showing(DeleteScreen(key, 1)) as (pilot, host):
         await pilot.press(pressed)
-        assert await answered(pilot, host) is False
+        assert await answered(pilot, host) == ""
+
+
+@pytest.mark.parametrize(("revocable", "answer"), [(True, "r"), (False, "")])
+async def test_revoking_is_offered_where_an_admin_key_can(revocable: bool, answer: str, key: Key) -> None:
+    async with showing(DeleteScreen(key, 1, revocable=revocable)) as (pilot, host):
+        assert ("Revoke it too  r" in shown(host)) is revocable
+        await pilot.press("r", "escape")
+        assert await answered(pilot, host) == answer

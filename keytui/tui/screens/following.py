@@ -1,0 +1,123 @@
+"""What the screens of issued rotations and of revocations share: they show what a worker of the app does."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
+
+from textual import on
+from textual.content import Content
+from textual.widgets import Static
+
+from keytui.tui import messages, words
+from keytui.tui.screens.dialog import Dialog
+from keytui.tui.widgets.field import Busy
+from keytui.tui.widgets.stepper import Stepper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from textual.types import CSSPathType
+
+    from keytui.errors import KeytuiError
+    from keytui.model import Key
+    from keytui.storage.keystore import Keystore
+    from keytui.tui.issuing import Issuing, Run
+
+    Phase = Literal["planning", "problem", "plan", "running", "waiting", "failed", "done"]
+
+_LABEL = 16  # where the values of a dialog's fields begin
+
+
+class Following(Dialog[str]):
+    """Shows the worker that rotates or revokes one key. Leaving the screen leaves the worker running.
+
+    Dismisses with "", or with the name of what the person wants instead.
+
+    Args:
+        key: The key.
+        clock: Seconds since the epoch; tests and screenshots freeze it.
+    """
+
+    CSS_PATH: ClassVar[CSSPathType | None] = ["dialog.tcss", "following.tcss"]
+
+    def __init__(self, title: str, store: Keystore, key: Key, *, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(title)
+        self.key_id = key.id
+        self._key = key
+        self._store = store
+        self._clock = clock
+        self._phase: Phase = "planning"
+
+    @property
+    def jobs(self) -> Issuing:
+        """The app, as what runs the workers."""
+        return cast("Issuing", self.app)
+
+    @on(messages.RunMoved)
+    def _moved(self, message: messages.RunMoved) -> None:
+        if message.run.key.id == self.key_id:
+            self.show_run(message.run)
+
+    def show_run(self, run: Run) -> None:
+        """Show how far the worker is, or how it ended."""
+        stepper = self.query_one(Stepper)
+        for name, (stage, at) in run.stages.items():
+            when = time.strftime("%H:%M:%S", time.localtime(at))
+            stepper.mark(name, stage.state, f"{when}  {stage.sentence}")
+        if run.running:
+            if self._phase != "running":
+                self.enter("running")
+        else:
+            self.query_one(Busy).stop()
+            self.ended(run)
+
+    def enter(self, phase: Phase) -> None:
+        """Show what can be done now."""
+        raise NotImplementedError
+
+    def ended(self, run: Run) -> None:
+        """Show how the worker ended."""
+        raise NotImplementedError
+
+    def action_cancel(self) -> None:
+        """Leave; what runs goes on."""
+        self.dismiss("")
+
+    def action_close(self) -> None:
+        """Leave when nothing is asked any more."""
+        if self._phase in ("done", "waiting"):
+            self.dismiss("")
+
+
+def told(error: KeytuiError) -> str:
+    """Return an error's sentence, and its hint unless that speaks of the command line."""
+    typed = "keytui rotate" in error.hint or "--" in error.hint
+    return error.sentence if typed else f"{error.sentence} {error.hint}".rstrip()
+
+
+class Table(Static):
+    """Labels and values, the values wrapped under each other. The text is never markup."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, classes="table")
+        self._rows: Sequence[tuple[str, str]] = ()
+
+    def show(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Replace the rows."""
+        self._rows = rows
+        self.display = bool(rows)
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Wrap for the new width."""
+        self._draw()
+
+    def _draw(self) -> None:
+        room = max(20, (self.content_size.width or 70) - _LABEL)
+        drawn = []
+        for label, text in self._rows:
+            for number, line in enumerate(Content(words.plain(text)).wrap(room)):
+                head = (label if number == 0 else "").ljust(_LABEL)
+                drawn.append(Content.assemble((head, "$text-muted"), line))
+        self.update(Content("\n").join(drawn))

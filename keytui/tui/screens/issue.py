@@ -1,0 +1,336 @@
+"""Rotating a key by its provider: a plan first, then the stages as they happen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import work
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
+
+from keytui.errors import KeytuiError
+from keytui.flows import issue_plan, issuing
+from keytui.providers import catalog
+from keytui.tui import access
+from keytui.tui.screens.following import Following, Table, told
+from keytui.tui.widgets.field import Busy, Field, Hint
+from keytui.tui.widgets.stepper import Step, Stepper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.app import ComposeResult
+
+    from keytui.flows.issue_plan import Plan
+    from keytui.model import Key, Rotation
+    from keytui.storage.keystore import Keystore
+    from keytui.tui.issuing import Run
+    from keytui.tui.screens.following import Phase
+
+_HOUR = 3_600
+_LONGEST_HOURS = 8_760
+
+_STATES = {
+    "planned": "The old key is in use. A new one that may exist is looked for and revoked before another is made.",
+    "issued": "The old key is in use. The value of a new one was lost: it is revoked before another is made.",
+    "stored": "The old key is in use. The new one is stored and not yet known to work.",
+    "verified": "The old key is in use. The new one is stored and works.",
+    "switched": "The new key is in use. The old one still works.",
+    "retiring": "The new key is in use. The old one still works, or is not proven dead.",
+}
+"""What is where, by the journal's state."""
+
+_NOTHING = "The old key is in use, and nothing is left of the new one."
+_REVOKING = "The key is being revoked and then deleted here; it may be refused already."
+_EARLIER = {"issued": 1, "stored": 2, "verified": 3, "switched": 4, "retiring": 4}
+"""How many stages are behind a rotation in this state."""
+
+
+class IssueScreen(Following):
+    """Rotates a key by its provider, or shows the rotation that is under way. Dismisses with "paste" for pasting.
+
+    Args:
+        admins: Names of the admin keys that can do it, the one to propose first.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "start", show=False),
+        Binding("ctrl+r", "again", show=False),
+        Binding("ctrl+n", "paste", show=False),
+        Binding("ctrl+g", "give_up", show=False),
+        Binding("ctrl+e", "end_now", show=False),
+        Binding("enter", "close", show=False),
+    ]
+
+    def __init__(self, store: Keystore, key: Key, admins: tuple[str, ...], *, clock: Callable[[], float]) -> None:
+        super().__init__(f"Rotate {key.name}", store, key, clock=clock)
+        self._admins = admins
+        self._label = catalog.provider(key.provider).label
+        self._plan: Plan | None = None
+        self._rotation: Rotation | None = None
+
+    # --- layout
+
+    def compose_body(self) -> ComposeResult:
+        """Lay out the plan, what can be chosen about it, and the stages."""
+        yield Table(id="plan")
+        yield Field("Admin key", Input(self._admins[0] if self._admins else "", id="admin"), name="admin")
+        yield Field("Account", Input(id="account"), name="account")
+        yield Field("Old key's id", Input(placeholder="Not revoked without it", id="old"), name="old")
+        grace = str(issue_plan.GRACE_S // _HOUR)
+        yield Field("Old key works", Input(grace, id="grace"), unit="more hours after the switch", name="grace")
+        yield Stepper(
+            (
+                Step("issued", "Issue", f"{self._label} makes a second key"),
+                Step("stored", "Store", "It is stored and read back"),
+                Step("verified", "Check", "A live request shows that it works"),
+                Step("switched", "Switch", "It is used from now on"),
+                Step("retiring", "Retire", "The old key is revoked when its time is over"),
+                Step("done", "Confirm", "The old key answers 401"),
+            )
+        )
+        yield Busy(id="busy")
+
+    def on_mount(self) -> None:
+        """Show what is under way, or make a plan."""
+        for row in self.query(Field):
+            row.display = False
+        run = self.jobs.runs.get(self.key_id)
+        if run is not None and run.running:
+            self.enter("running")
+            self.show_run(run)
+        else:
+            self.enter("planning")
+            self._look()
+
+    def enter(self, phase: Phase) -> None:
+        """Show what can be done now."""
+        self._phase = phase
+        if phase != "plan":
+            self.query_one("#plan", Table).show(())
+            for row in self.query(Field):
+                row.display = phase == "problem" and row.name == "admin" and len(self._admins) > 1
+            self.set_focus(None)
+        paste, leave = Hint("Ctrl+N", "Paste one instead", "paste"), Hint("Esc", "Leave", "cancel")
+        again = Hint("Ctrl+R", "Try again", "again")
+        give_up = Hint("Ctrl+G", "Give it up", "give_up", danger=True)
+        end = Hint("Ctrl+E", "End the old key now", "end_now", danger=True)
+        can_give_up = self._rotation is not None and self._rotation.state in issuing.GIVEN_UP
+        hints: dict[Phase, tuple[Hint, ...]] = {
+            "planning": (paste, leave),
+            "problem": (again, paste, leave),
+            "plan": (Hint("Ctrl+S", "Start", "start"), paste, Hint("Esc", "Cancel", "cancel")),
+            "running": (Hint("Esc", "Leave it running", "cancel"),),
+            "waiting": (Hint("Enter", "Close", "close"), end),
+            "failed": (again, *((give_up,) if can_give_up else ()), leave),
+            "done": (Hint("Enter", "Close", "close"),),
+        }
+        self.show_keys(hints[phase])
+        if phase == "planning":
+            self.query_one(Busy).start(f"Asking {self._label} what it has")
+        elif phase == "running":
+            self.query_one(Busy).start("Until the switch the old key is in use and nothing is lost by leaving")
+
+    def _show_plan(self, plan: Plan) -> None:
+        self._plan = plan
+        self.enter("plan")
+        rows = [("In use now", f"{self._key.masked}  {self._label}"), ("Issued by", f"admin key {plan.admin.name}")]
+        if plan.home.project_id:
+            rows.append(("Project", plan.home.project_id))
+        if plan.home.account_name and not plan.needs_consent:
+            rows.append(("Account", plan.home.account_name))
+        if plan.old is not None:
+            rows.append(("Old key", issue_plan.named(plan.old)))
+        if plan.ending is not None:
+            rows.append(("First", "The key from before the last rotation still works and is revoked at once."))
+        self.query_one("#plan", Table).show(rows)
+        shown = {"account": plan.needs_consent, "old": plan.old is None, "grace": plan.old is not None}
+        for row in self.query(Field):
+            row.display = shown.get(row.name or "", False)
+            row.say("")
+        if plan.needs_consent:
+            self.query_one("#account", Input).value = plan.home.account_name
+            who = "belongs to a person" if plan.old is not None and plan.old.owner == "user" else "may be a person's"
+            self._row("account").say(
+                f"The key so far {who}; the new one will belong to this service account, which changes who owns it in"
+                " usage reports. Ctrl+S agrees.",
+                "warning",
+            )
+        if plan.old is None:
+            self._row("old").say(_candidates(plan), "warning")
+        elif issuing_can_expire(plan):
+            self._row("grace").say(f"{self._label} is told this end at the switch; it cannot be taken back there.")
+        focused = "account" if plan.needs_consent else "old" if plan.old is None else "grace"
+        self.query_one(f"#{focused}", Input).focus()
+        self.query_one(Busy).stop()
+
+    def _row(self, name: str) -> Field:
+        return next(row for row in self.query(Field) if row.name == name)
+
+    def _value(self, name: str) -> str:
+        return self.query_one(f"#{name}", Input).value.strip()
+
+    # --- what the person does
+
+    def action_start(self) -> None:
+        """Start what the plan says."""
+        if self._phase != "plan" or self._plan is None:
+            return
+        plan = self._plan
+        hours = self._value("grace")
+        if plan.old is not None and not (hours.isascii() and hours.isdigit() and int(hours) <= _LONGEST_HOURS):
+            self._row("grace").say(f"Give whole hours, from 0 to {_LONGEST_HOURS}.", "error")
+            return
+        if plan.needs_consent:
+            if not self._value("account"):
+                self._row("account").say("Name the service account that will own the new key.", "error")
+                return
+            plan = plan._replace(home=plan.home._replace(account_name=self._value("account")), needs_consent=False)
+        if plan.old is None and self._value("old"):
+            self._make_plan(self._value("old"))  # shown with that key before anything starts
+            return
+        if plan.old is not None:
+            plan = plan._replace(grace_s=int(hours) * _HOUR)
+        self.query_one(Stepper).reset()
+        self.enter("running")
+        self.jobs.issue(plan)
+
+    def action_again(self) -> None:
+        """Go on with what stopped, or look again."""
+        if self._phase == "failed" and self._rotation is not None:
+            self.enter("running")
+            self.jobs.go_on(self._key, self._rotation.id)
+        elif self._phase in ("failed", "problem"):
+            self.query_one(Stepper).reset()
+            self.enter("planning")
+            self._make_plan()
+
+    def action_give_up(self) -> None:
+        """Give the rotation up: the new key is revoked, the old one stays."""
+        if self._phase == "failed" and self._rotation is not None and self._rotation.state in issuing.GIVEN_UP:
+            self.enter("running")
+            self.jobs.give_up(self._key, self._rotation.id)
+
+    def action_end_now(self) -> None:
+        """End the grace period, after a question."""
+        if self._phase == "waiting" and self._rotation is not None:
+            self._ask_end(self._rotation.id)
+
+    def action_paste(self) -> None:
+        """Paste a key instead, while nothing was begun."""
+        if self._phase in ("planning", "problem", "plan"):
+            self.dismiss("paste")
+
+    # --- workers
+
+    @work(exclusive=True, group="ask", description="ask before ending the old key", exit_on_error=False)
+    async def _ask_end(self, rotation_id: int) -> None:
+        from keytui.tui.screens.confirm import ConfirmScreen
+
+        detail = "It is revoked at once; programs that still use it fail. This cannot be undone."
+        if await self.app.push_screen_wait(ConfirmScreen("End the old key now?", detail, "y", "End it")):
+            self.enter("running")
+            self.jobs.go_on(self._key, rotation_id, now=True)
+
+    @work(exclusive=True, group="plan", description="look for a rotation under way", exit_on_error=False)
+    async def _look(self) -> None:
+        try:
+            rows = await access.run(self.app, self._store.rotations)
+        except KeytuiError as error:
+            self._problem(error)
+            return
+        row = next((each for each in rows if each.key_id == self.key_id), None)
+        if row is not None and row.kind == "pasted":
+            self.dismiss("paste")
+        elif row is not None:
+            self._show_row(row)
+        else:
+            self._make_plan()
+
+    @work(exclusive=True, group="plan", description="plan a rotation", exit_on_error=False)
+    async def _make_plan(self, old_key_id: str = "") -> None:
+        admin = self._value("admin") if len(self._admins) > 1 else ""
+        try:
+            plan = await access.call(
+                self.app, issue_plan.plan, self._store, self.key_id, admin=admin, old_key_id=old_key_id
+            )
+        except KeytuiError as error:
+            if old_key_id and self._phase == "plan":
+                self._row("old").say(told(error), "error")
+            else:
+                self._problem(error)
+        else:
+            self._show_plan(plan)
+
+    def _problem(self, error: KeytuiError) -> None:
+        self.query_one(Busy).stop(f"{told(error)} Nothing was changed.", "error")
+        self.enter("problem")
+
+    # --- how it is going
+
+    def _show_row(self, row: Rotation) -> None:
+        """Show a rotation that no worker of this app drives: left by another run, or waiting."""
+        self._rotation = row
+        stepper = self.query_one(Stepper)
+        for name in issuing.STAGES[: _EARLIER.get(row.state, 0)]:
+            stepper.mark(name, "done", "Done earlier")
+        self.query_one(Busy).stop()
+        if row.state in ("switched", "retiring") and (row.retire_at or 0) > self._clock():
+            self._wait(row)
+        else:
+            note = f"{row.note} " if row.note else ""
+            state = _REVOKING if row.kind == "revoked" else _STATES.get(row.state, "")
+            self.query_one(Busy).stop(f"Interrupted. {note}{state}", "warning")
+            self.enter("failed")
+
+    def ended(self, run: Run) -> None:
+        """Show how the worker ended."""
+        self._rotation = run.rotation
+        busy = self.query_one(Busy)
+        if run.error is not None:
+            self._stopped(run)
+        elif run.rotation is not None and run.rotation.state in ("switched", "retiring"):
+            self._wait(run.rotation)
+        elif run.outcome is not None and run.outcome.state == "abandoned":
+            busy.stop(f"Given up. {_NOTHING}")
+            self.enter("done")
+        elif run.outcome is not None and run.outcome.key is None:
+            busy.stop("Done. The key is revoked, refused by its provider, and deleted here.")
+            self.enter("done")
+        else:
+            busy.stop("Done. The new key is in use; this rotation can no longer be undone.")
+            if run.outcome is not None and not run.outcome.revoked:
+                busy.stop("Done. The new key is in use. The old one was not revoked: delete it on the provider's page.")
+            self.enter("done")
+
+    def _wait(self, row: Rotation) -> None:
+        when = issue_plan.until(row.retire_at or 0)
+        self.query_one(Stepper).mark("retiring", "running", f"The old key works until {when}")
+        self.query_one(Busy).stop(f"The new key is in use. Until {when}, u in the list takes the switch back.")
+        self.enter("waiting")
+
+    def _stopped(self, run: Run) -> None:
+        error = run.error
+        assert error is not None  # noqa: S101 - the caller looked
+        stepper = self.query_one(Stepper)
+        at = next((name for name in reversed(issuing.STAGES) if name in run.stages), "issued")
+        stepper.mark(at, "failed", told(error))
+        row = run.rotation
+        state = _NOTHING if row is None else _REVOKING if row.kind == "revoked" else _STATES.get(row.state, "")
+        self.query_one(Busy).stop(state, "error")
+        self.enter("failed")
+
+
+def issuing_can_expire(plan: Plan) -> bool:
+    """Whether the provider is told when the old key ends."""
+    from keytui.providers.issuers import issuer_for
+
+    found = issuer_for(plan.key.provider)
+    return found is not None and found.can_expire
+
+
+def _candidates(plan: Plan) -> str:
+    if not plan.likely:
+        return f"Which key at {plan.label} this is cannot be known: the old key is not revoked, unless you give its id."
+    likely = ", ".join(issue_plan.named(each) for each in plan.likely[:3])
+    return f"Likely {likely}. It is revoked only if you give its id here."
