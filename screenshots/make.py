@@ -62,9 +62,24 @@ async def new(pilot: Pilot[None]) -> None:
 
 
 async def rotate(pilot: Pilot[None]) -> None:
-    """A rotation that went through."""
+    """The plan of a rotation by the provider."""
+    await _until(pilot, "openai-bot", "3 Details · claude")
+    for _ in range(20):
+        if "3 Details · openai-bot" in _seen(pilot):
+            break
+        await pilot.press("j")
+        await pilot.pause()
+    await _until(pilot, "3 Details · openai-bot")
+    await pilot.press("r")
+    await _until(pilot, "Issued by", "support-bot", "told this end")
+
+
+async def rotate_pasted(pilot: Pilot[None]) -> None:
+    """A rotation to a pasted key that went through."""
     await main_screen(pilot)
     await pilot.press("r")
+    await _until(pilot, "told this end", "Ctrl+N")
+    await pilot.press("ctrl+n")
     await _until(pilot, "Paste the new key here")
     await _paste(pilot, "sk-" + "proj-" + "a1b2c3d" * 22 + "9f2c")
     await _until(pilot, "characters")
@@ -76,7 +91,7 @@ async def delete(pilot: Pilot[None]) -> None:
     """The question before a key goes to the trash."""
     await main_screen(pilot)
     await pilot.press("d")
-    await _until(pilot, "Cancel")
+    await _until(pilot, "Cancel", "Revoke it too")
 
 
 async def prompt(pilot: Pilot[None]) -> None:
@@ -118,6 +133,7 @@ SHOTS: dict[str, tuple[tuple[int, int], Steps]] = {
     "main-80x24": (SMALL, main_screen),
     "new": (LARGE, new),
     "rotate": (LARGE, rotate),
+    "rotate-pasted": (LARGE, rotate_pasted),
     "delete": (SMALL, delete),
     "prompt": (LARGE, prompt),
     "help": (LARGE, show_help),

@@ -125,7 +125,9 @@ class Organization:
     ) -> RemoteKey:
         """Take up a key; without a project it is one of OpenRouter's, without an account a user's."""
         owner: Owner = "" if not project_id else "service_account" if account_id else "user"
-        key_id = self.new_id("key_") if project_id else hashlib.sha256(f"hash {value}".encode()).hexdigest()
+        # From the value, so that the demo's samples have the same ids each time.
+        named = hashlib.sha256(f"id of {value}".encode()).hexdigest()
+        key_id = f"key_{named[:16]}" if project_id else named
         created = self.now if created_at is None else created_at
         redacted = f"{value[:12]}...{value[-4:]}" if not project_id else f"{value[:8]}{'*' * 12}{value[-4:]}"
         key = RemoteKey(key_id, name, redacted, project_id, owner, account_id, digest(value), created, expires_at)

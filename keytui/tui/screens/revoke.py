@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from keytui.model import Key
+    from keytui.model import Key, Rotation
     from keytui.storage.keystore import Keystore
     from keytui.tui.issuing import Run
     from keytui.tui.screens.following import Phase
@@ -40,6 +40,7 @@ class RevokeScreen(Following):
         super().__init__(f"Revoke {key.name}", store, key, clock=clock)
         self._label = catalog.provider(key.provider).label
         self._plan: revoking.Plan | None = None
+        self._rotation: Rotation | None = None
 
     def compose_body(self) -> ComposeResult:
         """Lay out what goes, the field for its name, and the stages."""
@@ -107,7 +108,11 @@ class RevokeScreen(Following):
 
     def action_again(self) -> None:
         """Look again, and go on from there."""
-        if self._phase in ("problem", "failed"):
+        if self._phase == "failed" and self._rotation is not None:
+            self.enter("running")  # the person has agreed before it began
+            self.jobs.go_on(self._key, self._rotation.id)
+        elif self._phase in ("problem", "failed"):
+            self.query_one("#name", Input).value = ""
             self.query_one(Stepper).reset()
             self.enter("planning")
             self._make_plan()
@@ -137,6 +142,7 @@ class RevokeScreen(Following):
 
     def ended(self, run: Run) -> None:
         """Show how it ended."""
+        self._rotation = run.rotation
         busy = self.query_one(Busy)
         if run.error is None:
             busy.stop(f"Revoked: {self._label} refuses the key. It is deleted here as well.")

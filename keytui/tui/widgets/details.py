@@ -15,13 +15,13 @@ from keytui.tui.widgets.key_list import provider_label
 from keytui.tui.widgets.styles import STYLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import ClassVar
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from keytui.model import Key, Secret, Verdict, Version
+    from keytui.model import Key, Secret, Verdict
     from keytui.tui.facts import Facts
 
 LABEL = 10
