@@ -16,6 +16,7 @@ from tests.tui.conftest import opened
 
 if TYPE_CHECKING:
     from keytui.model import Key
+    from keytui.settings import Settings
     from tests.tui.conftest import Driver, World
 
 BOT = Secret("sk-" + "svcacct-" + "B0t" * 30)
@@ -26,6 +27,11 @@ ADMIN = Secret("sk-" + "admin-" + "Adm1n" * 20)
 @pytest.fixture(scope="module", autouse=True)
 def warm() -> None:
     client.warm_up()
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings._replace(propagation_seconds=1)
 
 
 def add(world: World, *, known: bool = True, secret: Secret = BOT, account: str = "bot") -> tuple[Key, str]:
@@ -218,8 +224,8 @@ async def test_what_a_killed_process_left_is_finished_at_the_next_start(world: W
         key.id, admin_key_id=admin.id, project=DEFAULT_PROJECT, account=owner, account_name="bot", grace_s=0
     )
     async with opened(world) as app:
-        await app.until(lambda: not world.store.rotations(), "finished")
-        await app.until(lambda: "is rotated" in app.toasts)
+        await app.until(lambda: app.toasts, "the end is told")
+        assert "is rotated" in app.toasts
     assert live(world) == [in_use(world, key)] != [old]
 
 
