@@ -212,9 +212,20 @@ class IssueScreen(Following):
             self.jobs.give_up(self._key, self._rotation.id)
 
     def action_end_now(self) -> None:
-        """End the grace period, after a question."""
-        if self._phase == "waiting" and self._rotation is not None:
-            self._ask_end(self._rotation.id)
+        """End the grace period, after a question, which a key typed ahead answers."""
+        from keytui.tui.screens.confirm import ConfirmScreen
+
+        if self._phase != "waiting" or self._rotation is None:
+            return
+        rotation_id = self._rotation.id
+
+        def answered(yes: bool | None) -> None:
+            if yes and self._phase == "waiting":
+                self.enter("running")
+                self.jobs.go_on(self._key, rotation_id, now=True)
+
+        detail = "It is revoked at once; programs that still use it fail. This cannot be undone."
+        self.app.push_screen(ConfirmScreen("End the old key now?", detail, "y", "End it"), answered)
 
     def action_paste(self) -> None:
         """Paste a key instead, while nothing was begun."""
@@ -222,15 +233,6 @@ class IssueScreen(Following):
             self.dismiss("paste")
 
     # --- workers
-
-    @work(exclusive=True, group="ask", description="ask before ending the old key", exit_on_error=False)
-    async def _ask_end(self, rotation_id: int) -> None:
-        from keytui.tui.screens.confirm import ConfirmScreen
-
-        detail = "It is revoked at once; programs that still use it fail. This cannot be undone."
-        if await self.app.push_screen_wait(ConfirmScreen("End the old key now?", detail, "y", "End it")):
-            self.enter("running")
-            self.jobs.go_on(self._key, rotation_id, now=True)
 
     @work(exclusive=True, group="plan", description="look for a rotation under way", exit_on_error=False)
     async def _look(self) -> None:
