@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _LONG_BODY = 200_000  # bytes; parsing more than this would be felt in the interface
 
 
+_MOST_VALUES = 150_000  # OpenRouter's list of models, the longest known, has about 40,000
+
+
 class Reply(NamedTuple):
     """A probe that was answered.
 
@@ -188,7 +191,12 @@ def _judge(reply: Reply, question: Question, provider: Provider, host: str) -> F
 
 
 def parse(body: bytes) -> object:
-    """Return the JSON of a body, or None when it is none."""
+    """Return the JSON of a body, or None when it is none, or has more values than any list of models.
+
+    Parsing holds the interpreter even in a thread: a million numbers would stop the interface for half a second.
+    """
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > _MOST_VALUES:
+        return None
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

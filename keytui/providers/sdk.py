@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 MAX_ANSWER = 4_000_000
 """The most bytes of one answer that are read. OpenRouter's list of models, the longest known, has about 1 MB."""
 
+_PARSED_AT_ONCE = 128_000
+"""The most bytes of an error or of one event, which the SDK parses on the event loop: it stands still meanwhile."""
+
+_EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+
 for _name in ("openai", "httpx2", "httpcore2", "httpx", "httpcore"):
     # Their debug lines hold addresses and headers; OPENAI_LOG=debug would switch them on.
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -68,16 +73,26 @@ class KeyClient(openai.AsyncOpenAI):
 
 
 class _Limited(httpx2.AsyncByteStream):
-    """Passes a body on until it is too long."""
+    """Passes a body on until it is too long.
 
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
-        self._stream = stream
+    Args:
+        stream: The body.
+        most: Bytes that are read of it.
+        event: Bytes that one server-sent event may have, or None where the body is no stream of events.
+    """
+
+    def __init__(self, stream: httpx2.AsyncByteStream, most: int, event: int | None) -> None:
+        self._stream, self._most, self._event = stream, most, event
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        taken = 0
+        taken = since = 0
+        before = b""
         async for chunk in self._stream:
             taken += len(chunk)
-            if taken > MAX_ANSWER:
+            ends = [end for mark in _EVENT_ENDS for end in [(before + chunk).rfind(mark)] if end >= 0]
+            since = len(before + chunk) - max(ends) if ends else since + len(chunk)
+            before = chunk[-3:]
+            if taken > self._most or (self._event is not None and since > self._event):
                 raise AnswerTooLong("answer too long")
             yield chunk
 
@@ -90,7 +105,9 @@ def _limit(response: httpx2.Response) -> None:
     if response.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
         raise httpx2.DecodingError("an encoding that was not asked for", request=response.request)
     if isinstance(response.stream, httpx2.AsyncByteStream):
-        response.stream = _Limited(response.stream)
+        events = "event-stream" in response.headers.get("content-type", "").lower()
+        most = MAX_ANSWER if response.is_success else _PARSED_AT_ONCE
+        response.stream = _Limited(response.stream, most, _PARSED_AT_ONCE if events else None)
 
 
 @functools.cache

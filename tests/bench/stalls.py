@@ -1,0 +1,95 @@
+"""How long the event loop stands still: `python -m tests.bench.stalls`.
+
+A task wakes up every millisecond and notes how late it was, while openai is imported in its thread, while fifty keys
+are checked, while prompts stream, and while servers send far too much.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from keytui.errors import ProviderError
+from keytui.model import Secret
+from keytui.providers import checks, client, prompts
+from tests.bench.serving import demo_server
+from tests.providers.conftest import RawServer, make_key
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+_SECRET = Secret("sk-" + "bench-" + "0a1b2c3d" * 4)
+_HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: "
+
+
+async def _watched(name: str, work: Coroutine[object, object, object]) -> None:
+    longest = 0.0
+    over = False
+
+    async def watch() -> None:
+        nonlocal longest
+        while not over:
+            asleep = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - asleep - 0.001)
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0.05)
+    longest = 0.0
+    with suppress(ProviderError):
+        await work
+    over = True
+    await watching
+    sys.stdout.write(f"{name:<42} longest stall {longest * 1000:6.1f} ms\n")
+
+
+async def _check_many(url: str) -> None:
+    gate = asyncio.Semaphore(8)
+
+    async def one() -> None:
+        async with gate:
+            await checks.check(make_key(url), _SECRET, timeout_s=20)
+
+    await asyncio.gather(*(one() for _ in range(50)))
+
+
+async def _prompt(url: str) -> None:
+    async for _part in prompts.stream(make_key(url, model="gpt-6-luna"), _SECRET, "Hello", timeout_s=20):
+        pass
+
+
+async def _all(url: str) -> None:
+    await _watched("openai imported and warmed", asyncio.to_thread(client.warm_up))
+    await _watched("50 checks, 8 at a time", _check_many(url))
+    await _watched("a prompt", _prompt(url))
+    listed = json.dumps({"data": [{"id": f"maker/model-{n}", "about": "x" * 2_000} for n in range(1_900)]}).encode()
+    numbers = b'{"data":[' + b"1," * 1_900_000 + b"1]}"
+    big = {
+        "check: a list of models of 4 MB": (b"application/json\r\n\r\n" + listed, 1, False),
+        "check: 4 MB of numbers": (b"application/json\r\n\r\n" + numbers, 1, False),
+        "check: 50 MB": (b"application/json\r\n\r\n" + b" " * 1_000_000, 50, False),
+        "prompt: 4 MB of JSON": (b"application/json\r\n\r\n" + listed, 1, True),
+        "prompt: one event of 4 MB": (b"text/event-stream\r\n\r\ndata: " + numbers + b"\n\n", 1, True),
+        "prompt: an endless line": (b"text/event-stream\r\n\r\ndata: " + b"x" * 1_000_000, 50, True),
+    }
+    for name, (answer, repeat, prompted) in big.items():
+        server = RawServer(_HEAD + answer, repeat=repeat)
+        checked = checks.check(make_key(server.url), _SECRET, timeout_s=20)
+        if prompted:
+            checked.close()
+        await _watched(name, _prompt(server.url) if prompted else checked)
+        server.stop()
+
+
+def main() -> None:
+    """Measure and print."""
+    with demo_server(delta_seconds=0.005) as url:
+        asyncio.run(_all(url))
+
+
+if __name__ == "__main__":
+    main()
