@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import App, SystemCommand
+from textual.events import Key as KeyPressed
 from textual.theme import Theme
 
 from keytui.tui.facts import Facts
@@ -114,6 +115,17 @@ class KeytuiApp(IdleLock):
         if known is not None and known.key.id == key.id:
             return known._replace(key=key)
         return Facts(key, "memory, for the demo" if self.demo else STORES.get(key.backend, key.backend))
+
+    async def on_key(self, event: KeyPressed) -> None:
+        """Give what was typed ahead to the field that has the focus by now, as in a filter typed with its slash.
+
+        Textual addresses each key when it comes in: of a burst, those behind a key that moves the focus went to the
+        widget before, which does nothing with them. A field keeps the characters it takes, so none comes here twice.
+        """
+        field = self.focused
+        if event.is_printable and field is not None and field.check_consume_key(event.key, event.character):
+            event.prevent_default()
+            await field.on_event(KeyPressed(event.key, event.character))
 
     def on_app_blur(self) -> None:
         """Hide a revealed key while the terminal is not looked at."""
