@@ -39,7 +39,7 @@ def main() -> None:
         subprocess.run((sys.executable, "-m", "tests.bench.make_home", home, "50"), env=environ, check=True)
         child, screen = pty.fork()
         if not child:
-            os.execve(sys.executable, (sys.executable, "-P", "-m", "keytui"), environ)
+            os.execve(sys.executable, (sys.executable, "-P", "-m", "keytui"), environ)  # noqa: S606 - no shell is wanted
         fcntl.ioctl(screen, termios.TIOCSWINSZ, (40).to_bytes(2, "little") + (120).to_bytes(2, "little") + bytes(4))
         try:
             _seen(screen, b"50 keys")

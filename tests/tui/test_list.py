@@ -258,13 +258,3 @@ async def test_a_filter_typed_in_one_go_with_its_slash_is_whole(world: World, si
         assert app.selected == "beta"
         assert len(world.store.keys()) == 2
         assert app.app.screen is app.main
-
-
-async def test_a_filter_typed_in_one_go_with_its_slash_is_whole(world: World, size: tuple[int, int]) -> None:
-    world.add("alpha")
-    world.add("beta")
-    async with opened(world, size) as app:
-        await app.burst("slash", *"beta", "enter")
-        await app.sees("1 of 2")
-        assert app.selected == "beta"
-        assert app.app.screen is app.main

@@ -174,7 +174,7 @@ async def test_a_key_that_lists_no_models_takes_a_typed_one(world: World, size: 
     key = world.add(secret=Secret("sk-demo-" + "restricted-0000"))
     async with opened(world, size) as app:
         await app.press("m")
-        await app.sees("is restricted.")
+        await app.sees("but restricted:")
         await app.type("my-own-model")
         await app.sees("Ask for “my-own-model”")
         await app.press("enter")
