@@ -91,7 +91,7 @@ async def delete(pilot: Pilot[None]) -> None:
     """The question before a key goes to the trash."""
     await main_screen(pilot)
     await pilot.press("d")
-    await _until(pilot, "Cancel", "Revoke it too")
+    await _until(pilot, "Cancel", "Revoke it")
 
 
 async def prompt(pilot: Pilot[None]) -> None:

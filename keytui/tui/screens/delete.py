@@ -49,7 +49,7 @@ class DeleteScreen(ChoiceScreen):
         detail = _consequence(trash_days, at_once, clock(), revocable=revocable)
         choices = [Choice("y", "Delete now" if at_once else "Delete")]
         if revocable:
-            choices.append(Choice("r", "Revoke it too"))
+            choices.append(Choice("r", "Revoke it"))
         super().__init__("Delete this key now" if at_once else "Delete this key", detail, choices)
         self._key = key
         self._at_once = at_once

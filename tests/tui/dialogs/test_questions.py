@@ -108,6 +108,6 @@ async def test_enter_and_leaving_never_delete(pressed: str, key: Key) -> None:
 @pytest.mark.parametrize(("revocable", "answer"), [(True, "r"), (False, "")])
 async def test_revoking_is_offered_where_an_admin_key_can(revocable: bool, answer: str, key: Key) -> None:
     async with showing(DeleteScreen(key, 1, revocable=revocable)) as (pilot, host):
-        assert ("Revoke it too  r" in shown(host)) is revocable
+        assert ("Revoke it  r" in shown(host)) is revocable
         await pilot.press("r", "escape")
         assert await answered(pilot, host) == answer
