@@ -54,10 +54,7 @@ async def test_a_prompt_is_sent_with_the_system_prompt(
     world.add()
     async with opened(world, size) as app:
         await app.press("4", "ctrl+s")
-        await app.type("Be brief.")
-        await app.press("enter")
-        await app.type("Who are you?")
-        await app.press("enter")
+        await app.burst(*"Be brief.", "enter", *"Who are you?", "enter")
         await ended(app)
         assert said(asked[0]) == [("system", "Be brief."), ("user", "Who are you?")]
         for part in ("Be brief.", "this machine", "tokens/s", "ended: stop", "req_demo_"):

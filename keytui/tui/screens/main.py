@@ -60,8 +60,6 @@ class MainScreen(Panes):
             self.focus_pane("keys")
         elif event.input.id == "prompt":
             self._send(event.value)
-        elif event.input.id == "system" and self.test is not None:
-            self.test.show_system(False)
 
     @on(messages.RowOpened)
     def _row_opened(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
@@ -53,6 +54,16 @@ def _usage(usage: dict[str, int]) -> str:
     return f"{usage.get('total_tokens', sum(usage.values())):,} tokens"
 
 
+class SystemInput(KeylessInput):
+    """The system prompt's line. Enter goes on to the prompt, at once: what is typed right after it belongs there."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "leave", show=False, priority=True)]
+
+    def action_leave(self) -> None:
+        """Go to the prompt."""
+        self.screen.query_one(PromptPane).show_system(False)
+
+
 class PromptPane(Vertical):
     """The pane itself. The prompts of this session are kept here, and nowhere else."""
 
@@ -72,7 +83,7 @@ class PromptPane(Vertical):
     def compose(self) -> ComposeResult:
         """Lay out model, prompt, answer and numbers; the system prompt is there while it is used."""
         yield Static(id="model", markup=False)
-        system = KeylessInput(id="system", select_on_focus=False, placeholder="System prompt: how it should answer")
+        system = SystemInput(id="system", select_on_focus=False, placeholder="System prompt: how it should answer")
         system.display = False
         yield system
         yield KeylessInput(id="prompt", select_on_focus=False, placeholder=PROMPT)
@@ -140,8 +151,14 @@ class PromptPane(Vertical):
 
     def show_system(self, shown: bool) -> None:
         """Go to the system prompt; or back to the prompt, the line staying while it holds something."""
-        self.system.display = shown or bool(self.system.value)
+        self.system.display = True
         self.screen.set_focus(self.system if shown else self.field)
+        self.system.display = shown or bool(self.system.value)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Keep the system prompt on screen where its last letters come after the focus has gone on."""
+        if event.input.id == "system" and event.value:
+            event.input.display = True
 
     # --- what is shown
 
