@@ -145,6 +145,8 @@ async def _prompt_each(session: Session, keys: Sequence[Key], prompt: str, optio
             rows.append({**_row(key, answer), **_answer_json(shown, summary)})
         else:
             say(f"keytui: {_detail(answer)}" if summary is None else _numbers(summary))
+            if summary is not None and summary.remark:
+                say(summary.remark)
     if options.json:
         rendering.print_json(rows)
     return code
@@ -191,10 +193,9 @@ async def _ask(
 
 def _proven(summary: Summary | None) -> Verdict:
     """Return the verdict of an answer that came whole."""
-    import time
-
-    ttft, request_id = (summary.ttft_ms, summary.request_id) if summary else (None, None)
-    return Verdict("valid", "It answered the prompt.", int(time.time()), ttft, 200, None, request_id)
+    if summary is None:
+        raise RuntimeError("an answer ended without its summary")
+    return summary.verdict
 
 
 def _print_piece(text: str) -> None:
@@ -242,18 +243,22 @@ def _answer_json(answer: str, summary: Summary | None) -> dict[str, object]:
 def _numbers(summary: Summary) -> str:
     parts = [summary.model]
     if summary.ttft_ms is not None:
-        parts.append(f"first token after {summary.ttft_ms} ms")
+        parts.append(f"{'first token' if summary.streamed else 'whole answer'} after {summary.ttft_ms} ms")
     if summary.tokens_per_s is not None:
         parts.append(f"{summary.tokens_per_s:.0f} tokens/s")
     if summary.usage and "total_tokens" in summary.usage:
         parts.append(f"{summary.usage['total_tokens']} tokens")
-    if summary.finish_reason not in (None, "stop"):
+    if summary.finish_reason not in (None, "stop") and not summary.remark:
         parts.append(f"ended by: {summary.finish_reason}")
+    if summary.limits:
+        parts.append(summary.limits)
     return " · ".join(parts)
 
 
 def _detail(answer: Verdict | StoreError) -> str:
-    return answer.detail if isinstance(answer, Verdict) else answer.sentence
+    if not isinstance(answer, Verdict):
+        return answer.sentence
+    return f"{answer.detail} {answer.limits[:1].upper()}{answer.limits[1:]}." if answer.limits else answer.detail
 
 
 def _code(answer: Verdict | StoreError) -> int:

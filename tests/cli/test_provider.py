@@ -10,6 +10,7 @@ import pytest
 from keytui import model
 from keytui.demo import handler
 from keytui.errors import StoreRefused
+from keytui.providers import limits, prompts
 from keytui.storage import writing
 from tests.leaks import leaks
 
@@ -119,6 +120,19 @@ def test_a_prompt_from_standard_input_as_json(keytui: Commands, server: DemoServ
     assert (row["verdict"], row["finish_reason"]) == ("valid", "stop")
     assert row["answer"].startswith("Hello")
     assert row["usage"]["total_tokens"] > 0
+
+
+def test_limits_and_an_answer_that_was_ended_are_told(
+    keytui: Commands, server: DemoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(keytui, server, "work", FIRST)
+    monkeypatch.setattr(limits, "read", lambda _headers: "7 requests left")
+    assert keytui("test", "work").out.rstrip().endswith("7 requests left.")
+    monkeypatch.setattr(prompts, "ANSWER_LIMIT", 10)
+    ran = keytui("test", "work", "--prompt", "Say hello")
+    assert ran.out == "Hello from\n"
+    assert "7 requests left\n" in ran.err
+    assert ran.err.endswith("Only the first 10 characters are shown.\n")
 
 
 def test_a_model_that_is_not_there_is_6_and_leaves_the_key_valid(keytui: Commands, server: DemoServer) -> None:
