@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "resume --now": (*RESUME, "--now"),
     "undo": ("undo", "-y"),
 }
+LAST = dict.fromkeys(COMMANDS, "retire.version_dropped") | {"rotate --grace 1h": "rotate.retiring"}
+LAST["undo"] = "rotate.retiring"
 TIMED = 2
 
 
@@ -36,7 +38,7 @@ class Killed(NamedTuple):
     """How a command ended.
 
     Attributes:
-        seconds: From its first step to its end.
+        seconds: From its first step to its last.
     """
 
     code: int
@@ -54,9 +56,10 @@ class Campaign:
         self.durations: dict[str, float] = {}
         self.killed = self.finished = self.resumes_killed = 0
         self.outcomes: Counter[str] = Counter()
+        self.between = 0
 
     def measure(self) -> None:
-        """Measure the median duration of each command, from its first step to its end."""
+        """Measure the median duration of each command, from its first step to its last."""
         times: dict[str, list[float]] = {}
         for _ in range(TIMED):
             for kind in ("rotate --now", "rotate --grace 1s", "rotate --grace 1h", "undo", "resume --now"):
@@ -72,6 +75,7 @@ class Campaign:
         self._current_works(kind, ended)
         if ended.code == -9:
             self.killed += 1
+            self.between += ended.steps[-1] != LAST[kind]
             self.outcomes[f"{kind} after {ended.steps[-1]}"] += 1
         else:
             # A grace period of a second can be over before its switch is undone: then undo has to refuse.
@@ -133,9 +137,11 @@ class Campaign:
                     time.sleep(moment)  # the moment is what is tested
                     with suppress(ProcessLookupError):
                         process.kill()
+                seconds = 0.0
+                for line in file:  # to the last step, not to the end of the process: a kill after it shows nothing
+                    steps.append(line.strip())
+                    seconds = time.perf_counter() - started
                 process.wait()
-                seconds = time.perf_counter() - started
-                steps += file.read().split()
             said.seek(0)
             return Killed(process.returncode, steps, said.read().decode("utf-8", "replace"), seconds)
 
@@ -156,7 +162,7 @@ def campaign(kills: int, folder: str) -> str:
     places = Counter(place.split(" after ")[1] for place in run.outcomes.elements())
     return (
         f"seed {seed}; medians from the first step: {times}\n"
-        f"{run.killed} killed inside, {run.finished} had ended before, {run.resumes_killed} resumes killed as well\n"
+        f"{run.killed} killed, {run.between} of them before the last step; {run.finished} had ended before, {run.resumes_killed} resumes killed as well\n"
         f"{issued} keys were asked for at the server; alive at the end: {live}\n"
         f"last step before the kill: {dict(places.most_common())}\n"
     )
