@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 
 from keytui.errors import KeytuiError, UndoRefused, UsageError
@@ -55,6 +56,9 @@ async def _undo_issued(store: Keystore, event: Event, rotation: Rotation) -> Eve
     from keytui.flows import issuing
 
     assert event.key_id is not None  # noqa: S101 - see above
+    if rotation.state == "switched":
+        # Killed there, its provider may have been told the old key's end without that being noted here.
+        await issuing.drive(store, rotation.id, stage=lambda _stage: None, wait=False)
     lock = store.rotation_lock(rotation.id)
     lock.acquire()
     try:
@@ -79,6 +83,11 @@ async def _check_previous(store: Keystore, key_id: int, event_id: int) -> None:
     previous = await asyncio.to_thread(store.replaced_version, event_id)
     if previous is None:
         return  # the store itself says that it is no longer there
+    margin = store.settings.propagation_seconds
+    if previous.expires_at is not None and previous.expires_at - time.time() <= margin:
+        # It may well answer now, and would be dead before anybody could do something about it.
+        sentence = f"The previous value of “{key.name}” was not put back: its provider ends it within {margin} seconds."
+        raise UndoRefused(sentence, "The value in use stays as it is.")
     secret = await asyncio.to_thread(store.read, key_id, previous.id)
     verdict = await checks.check(key, secret, timeout_s=store.settings.check_seconds)
     if verdict.word not in WORKING:

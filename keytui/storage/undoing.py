@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 
 from keytui.errors import NameTaken, NothingToUndo, UndoRefused
 from keytui.model import KeyFields
@@ -80,6 +81,10 @@ def _switch_back(
         transaction.execute("UPDATE rotations SET state = 'switched', updated_at = ? WHERE id = ?", (now, rotation_id))
         rotations.retire(transaction, rotation_id, shown, rotations.end_of(grace_s, now))
         sentence += " The new one will be revoked at the provider."
+    ends = transaction.execute("SELECT expires_at FROM versions WHERE id = ?", (data["old"],))[0][0]
+    if ends is not None:  # a provider that was told an end does not forget it
+        at = time.strftime("%Y-%m-%d %H:%M", time.localtime(ends))
+        sentence += f" Its provider ends it on {at}: rotate it before."
     return name, sentence
 
 

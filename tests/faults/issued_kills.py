@@ -162,7 +162,8 @@ def campaign(kills: int, folder: str) -> str:
     places = Counter(place.split(" after ")[1] for place in run.outcomes.elements())
     return (
         f"seed {seed}; medians from the first step: {times}\n"
-        f"{run.killed} killed, {run.between} of them before the last step; {run.finished} had ended before, {run.resumes_killed} resumes killed as well\n"
+        f"{run.killed} killed, {run.between} of them before the last step; {run.finished} had ended before,"
+        f" {run.resumes_killed} resumes killed as well\n"
         f"{issued} keys were asked for at the server; alive at the end: {live}\n"
         f"last step before the kill: {dict(places.most_common())}\n"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -163,6 +164,7 @@ async def test_undo_puts_the_old_key_back_and_the_new_one_retires(world: World) 
     assert event is not None
     done = await undoing.undo(world.store, event)
     assert "revoked" in done.detail
+    assert "rotate it before" in done.detail
     assert world.current_id() == world.old_id
     (row,) = world.store.rotations()
     assert row.state == "retiring"
@@ -170,6 +172,18 @@ async def test_undo_puts_the_old_key_back_and_the_new_one_retires(world: World) 
     await issuing.end_now(world.store, row.id, stage=world.told.append)
     assert world.live() == {world.old_id}
     assert new != world.old_id
+
+
+async def test_undo_does_not_go_back_to_a_key_that_is_about_to_end(world: World) -> None:
+    await world.rotate(grace_s=3_600)
+    (row,) = world.store.rotations()
+    retiring_one = next(each for each in world.store.versions(world.key.id) if each.id == row.retiring_version)
+    world.store.know_remote(retiring_one.id, retiring_one.remote._replace(expires_at=int(time.time()) + 2))
+    event = world.store.undoable()
+    assert event is not None
+    with pytest.raises(UndoRefused, match="ends it"):
+        await undoing.undo(world.store, event)
+    assert world.current_id() != world.old_id
 
 
 async def test_undo_is_refused_when_the_old_key_no_longer_works(world: World) -> None:
