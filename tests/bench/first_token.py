@@ -78,7 +78,7 @@ def main() -> None:
             keytui = str(Path(sys.executable).with_name("keytui"))
             add = (keytui, "add", "bench", "--provider", "openai", "--base-url", url, "--model", "gpt-6-luna")
             subprocess.run((*add, "--stdin", "--no-check"), env=environ, input=key.encode(), check=True)
-            raw = Terminal([sys.executable, "-m", "tests.bench.raw_prompt", url], environ)
+            raw = Terminal([sys.executable, "-m", "tests.bench.raw_terminal", url], environ)
             raw.until(b"READY-MARK")
             app = Terminal([keytui], environ)
             app.until(b"Test")

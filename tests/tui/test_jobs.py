@@ -192,7 +192,7 @@ async def test_escape_first_stops_the_answer_then_leaves(world: World) -> None:
     async with opened(world) as app:
         await app.press("p", "enter")
         await app.until(lambda: ("POST", "/v1/chat/completions") in world.server.requests)
-        assert "Esc Stop" in app.text
+        await app.sees("Esc Stop")
         await app.press("escape")
         await app.sees("Stopped.")
         assert app.app.focused is app.main.query_one("#prompt")

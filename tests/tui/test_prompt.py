@@ -57,7 +57,7 @@ async def test_a_prompt_is_sent_with_the_system_prompt(
         await app.burst(*"Be brief.", "enter", *"Who are you?", "enter")
         await ended(app)
         assert said(asked[0]) == [("system", "Be brief."), ("user", "Who are you?")]
-        for part in ("Be brief.", "this machine", "tokens/s", "ended: stop", "req_demo_"):
+        for part in ("Be brief.", "this machine", "first token", "ended: stop", "req_demo_"):
             await app.sees(part)
         await app.press("ctrl+s", "escape")
         assert app.app.focused is app.main.query_one("#prompt")

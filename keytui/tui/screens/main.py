@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from keytui.model import Key, Secret, VerdictWord
 
 _TOGETHER_SECONDS = 0.1
+WAIT_SECONDS = 0.05
+"""When it is shown that an answer is awaited. Drawing it at once would hold up the request it is about."""
 
 
 class MainScreen(Panes):
@@ -218,7 +220,7 @@ class MainScreen(Panes):
         key = self.listing.key(message.key_id)
         if self.test is not None and key is not None:
             self.test.start(key)
-            self.show_keys()
+            self.set_timer(WAIT_SECONDS, self.show_keys, name="show that Esc stops")
 
     @on(messages.PromptText)
     def _prompt_text(self, message: messages.PromptText) -> None:

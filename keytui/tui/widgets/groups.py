@@ -57,8 +57,10 @@ class Groups(LineList):
 
     def set_counts(self, counts: Counts) -> None:
         """Show new counts, the cursor staying on its group, or going to All when the group is gone."""
-        before = self.group
-        self._rows = _rows(counts)
+        before, rows = self.group, _rows(counts)
+        if rows == self._rows:
+            return
+        self._rows = rows
         places = {row.group: index for index, row in enumerate(self._rows) if row.group is not None}
         was, self.cursor = self.cursor, places.get(before, 0)
         self.rows_changed(follow=self.cursor != was)

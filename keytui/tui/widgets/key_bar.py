@@ -30,8 +30,9 @@ class KeyBar(Widget):
 
     def show(self, context: Context) -> None:
         """Show the keys of the focused pane; those that do nothing now are dim."""
-        self._state = context
-        self.refresh()
+        if context != self._state:
+            self._state = context
+            self.refresh()
 
     def note(self, text: str, short: str = "") -> None:
         """Show what is going on, beside the entry for help; "" for nothing.

@@ -174,7 +174,8 @@ class PromptPane(Vertical):
 
     def _title(self, key: Key | None) -> None:
         name = f" · {words.plain(key.name)}" if key is not None else ""
-        self.border_title = Content(f"4 Test{name}")
+        if str(self.border_title) != f"4 Test{name}":
+            self.border_title = Content(f"4 Test{name}")
         self._show_model(words.plain(key.model) if key is not None else "", known=key is not None)
 
     def _show_model(self, model: str, *, known: bool) -> None:

@@ -22,6 +22,7 @@ class TopBar(Widget):
         super().__init__(id="top-bar")
         self._demo = demo
         self._parts: list[Content] = []
+        self._shown: list[tuple[str, str]] | None = None
 
     def show(self, status: StoreStatus | None, counts: Counts | None) -> None:
         """Show the store and the numbers."""
@@ -34,8 +35,10 @@ class TopBar(Widget):
             parts.append((words.count(counts.total, "key"), STYLES[""]))
             parts.append((f"{counts.due:,} due", due))
             parts.append((f"{counts.unhealthy:,} unhealthy", unhealthy))
-        self._parts = [Content.styled(*part) for part in parts]
-        self.refresh()
+        if parts != self._shown:
+            self._shown = parts
+            self._parts = [Content.styled(*part) for part in parts]
+            self.refresh()
 
     def render(self) -> Content:
         """Put the name left and the rest right."""
