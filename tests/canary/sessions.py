@@ -84,7 +84,7 @@ def _life(environ: dict[str, str], *, vault: bool) -> Tale:
             terminal.type("p")
             terminal.wait_for("Enter Send")
             terminal.type("Say hello in one word\r")
-            terminal.wait_for("first token", "tokens/s")
+            terminal.wait_for("first token", "ended: stop")
             stage.picture(terminal)
             terminal.type("\x1b")
             terminal.wait_for("n New")

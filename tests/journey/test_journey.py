@@ -72,7 +72,7 @@ def _main_job(terminal: Terminal, server: DemoServer, *, vault: bool) -> list[st
     terminal.type("p")
     terminal.wait_for("Say hello in one word", "Enter Send")
     terminal.type("\r")
-    terminal.wait_for("first token", "tokens/s")
+    terminal.wait_for("first token", "ended: stop")
     terminal.type("\x1b")
     terminal.wait_for("n New")
 
