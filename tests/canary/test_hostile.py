@@ -14,6 +14,8 @@ from tests.canary import evidence, hostile
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow  # dozens of servers and proxies
+
 _outcomes: dict[str, hostile.Outcome] = {}
 
 

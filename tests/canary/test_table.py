@@ -14,6 +14,8 @@ from tests.canary.evidence import SURFACES
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow  # whole sessions in a terminal
+
 FLOWS = ("typed", "pasted", "stored", "checked", "prompted with", "rotated", "copied", "revealed")
 LOGGERS = {"openai._base_client", "httpx2", "Textual's own"}
 REPRS = {"Paste", "Key", "worker", "StateChanged"}

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tests.faults.issued import Scene
 
+pytestmark = pytest.mark.slow  # a server and a command each
+
 EVERY = int(os.environ.get("KEYTUI_TEST_ISSUED_EVERY", "6"))
 """Of the steps of each scene, every so many is one to be killed at."""
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from tests.secret_service import SecretService
 
+pytestmark = pytest.mark.slow  # a Secret Service each
+
 LOCKED = "The OS keyring is locked. Unlock it (log in, or open your keyring manager) and try again."
 ABSENT = "No OS keyring answers here. On a machine without one, use a vault: KEYTUI_BACKEND=vault."
 UNMADE = "The OS keyring has no default collection yet. Log in to a desktop session once, or use a vault:"

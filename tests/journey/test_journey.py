@@ -38,6 +38,7 @@ def test_the_main_job_on_the_vault(machine: Path, server: DemoServer, columns: i
     assert sorted(os.listdir(machine / "keytui" / "vault")) == ["identity.age", "recipient.txt", "secrets"]
 
 
+@pytest.mark.slow
 @pytest.mark.secret_service
 @pytest.mark.parametrize(("columns", "rows"), SIZES)
 def test_the_main_job_on_gnome_keyring(
