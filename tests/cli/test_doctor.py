@@ -436,6 +436,7 @@ def places(content: bytes, number: int) -> list[tuple[int, int]]:
     return [(offset, chosen.randrange(8)) for offset in chosen.sample(held, number)]
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_of_the_index_loses_no_secret(script: Commands, home: Home) -> None:
     for offset, bit in places(home.bytes, 50):
         assert_flip_heals(script, home, offset, bit)

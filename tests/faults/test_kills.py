@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 by_flow = pytest.mark.parametrize("flow", [*FLOWS, *MOVING], ids=lambda flow: flow.name)
 
 
+@pytest.mark.slow
 @by_flow
 def test_killed_at_any_step_the_next_start_ends_it(flow: Flow, tmp_path: Path) -> None:
     rows = list(kills.kills(flow, str(tmp_path)))
