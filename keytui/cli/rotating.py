@@ -211,7 +211,12 @@ def _paste(options: Namespace, session: Session, key: Key) -> int:
         started = rotation.rotate_pasted(store, key.id, secret, check=check, timeout_s=seconds, stage=_tell_stage)
         return asyncio.run(started)
 
-    outcome = session.storing(rotate)
+    try:
+        outcome = session.storing(rotate)
+    except KeyboardInterrupt:
+        if any(row.key_id == key.id and row.state in rotation.KEPT for row in session.store.rotations()):
+            say(f"\nStopped; the old key of {key.name} stays in use. {rotation.kept_hint()}")
+        raise
     if not outcome.switched:
         raise rotation.not_switched(outcome)
     way_back = "Take it back with: keytui undo" if session.settings.keep_previous_days else "The old key is not kept."
@@ -260,5 +265,5 @@ def _drop_earlier(session: Session, key: Key, earlier: Rotation, same: Callable[
 
 
 def _tell_stage(stage: Stage) -> None:
-    if stage.state in ("done", "skipped"):  # a failure is told once, by the error that ends the command
+    if stage.slow or stage.state in ("done", "skipped"):  # a failure is told once, by the error that ends the command
         say(f"{stage.sentence.rstrip('.')}.")

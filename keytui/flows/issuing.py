@@ -22,11 +22,11 @@ from keytui.errors import (
     StoreError,
     UsageError,
 )
-from keytui.flows import remotes, retiring
+from keytui.flows import patience, remotes, retiring
 from keytui.flows.issue_plan import LIVES_DAYS, admin_of
-from keytui.flows.rotation import WORKING, Stage
+from keytui.flows.rotation import WORKING, Stage, live_check
 from keytui.model import DAY, RemoteKey
-from keytui.providers import checks, issuers
+from keytui.providers import issuers
 from keytui.providers.remote import Home
 from keytui.record import NamedTuple
 
@@ -265,7 +265,7 @@ class Run:
     async def _revoke_orphans(self, issuer: Issuer, rotation: Rotation, key: Key) -> bool:
         found = await issuer.find(rotation.remote_name)
         if not found:  # a new key can be missing from the list at first
-            await asyncio.sleep(min(retiring.PAUSE_S, self.store.settings.propagation_seconds))
+            await asyncio.sleep(min(patience.PAUSE_S, self.store.settings.propagation_seconds))
             found = await issuer.find(rotation.remote_name)
         for remote in found:
             await issuer.revoke(remote, keep=await self._kept(key))
@@ -301,12 +301,9 @@ class Run:
             await self._begin_again(rotation, key)
             return True
         self.tell(Stage("stored", "done", "Stored and read back"))
-        self.tell(Stage("verified", "running", "Checking the new key with a live request"))
         settings = self.store.settings
-        verdict = await retiring.until_known(
-            lambda: checks.check(key, secret, timeout_s=settings.check_seconds),
-            lambda word: word != "invalid",  # a new key can be unknown for a while
-            settings.propagation_seconds,
+        verdict = await live_check(
+            key, secret, timeout_s=settings.check_seconds, patience_s=settings.propagation_seconds, stage=self.tell
         )
         if verdict.word not in WORKING:
             await self._not_verified(rotation, key, verdict)

@@ -6,26 +6,20 @@ import asyncio
 import time
 
 from keytui.errors import KeyRefused, KeytuiError, ProviderUnreachable, SecretDamaged, SecretMissing
-from keytui.flows import remotes
+from keytui.flows import patience, remotes
 from keytui.flows.issue_plan import lasting, until
 from keytui.flows.rotation import Stage
 from keytui.providers import checks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from keytui.flows.issuing import Run
-    from keytui.model import Key, Rotation, Verdict, Version
+    from keytui.model import Key, Rotation, Version
     from keytui.providers.remote import Issuer
-
-PAUSE_S = 2.0
-"""The longest pause between two questions to a provider that has not caught up yet."""
 
 WAITED_S = 60
 """A grace period with no more than this many seconds left is waited for."""
 
-_FIRST_PAUSE_S = 0.1
 _REFUSED = (400, 404, 409, 422)
 
 
@@ -103,19 +97,7 @@ async def sweep(run: Run, issuer: Issuer, rotation: Rotation, *, keep: tuple[str
                     names.discard(name)
         if time.monotonic() > deadline:
             return
-        await asyncio.sleep(min(PAUSE_S, 1.0))
-
-
-async def until_known(ask: Callable[[], Awaitable[Verdict]], known: Callable[[str], bool], seconds: float) -> Verdict:
-    """Ask again and again, with growing pauses, until the answer's word is the one waited for, or time is up."""
-    deadline = time.monotonic() + seconds
-    pause = _FIRST_PAUSE_S
-    while True:
-        verdict = await ask()
-        if known(verdict.word) or time.monotonic() + pause > deadline:
-            return verdict
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, PAUSE_S)
+        await asyncio.sleep(min(patience.PAUSE_S, 1.0))
 
 
 async def _version(run: Run, rotation: Rotation) -> Version | None:
@@ -147,9 +129,9 @@ async def _prove(run: Run, issuer: Issuer, key: Key, retiring: Version) -> None:
         if any(remote.id == retiring.remote_id for remote in await issuer.list_keys()):
             raise KeytuiError(f"{issuer.label} still lists the key.", "Go on later: keytui rotate --resume") from None
         return
-    verdict = await until_known(
+    verdict = await patience.until_known(
         lambda: checks.check(key, secret, timeout_s=settings.check_seconds),
-        lambda word: word == "invalid",
+        lambda verdict: verdict.word == "invalid",
         settings.propagation_seconds,
     )
     if verdict.word != "invalid":

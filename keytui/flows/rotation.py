@@ -7,6 +7,7 @@ process leaves a rotation that the next start can finish or undo.
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
 
 from keytui.errors import (
@@ -19,6 +20,7 @@ from keytui.errors import (
     SecretMissing,
     StoreUnavailable,
 )
+from keytui.flows import patience
 from keytui.providers import checks
 from keytui.record import NamedTuple
 
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 STAGES: tuple[StageName, ...] = ("stored", "verified", "switched")
 """The stages of a pasted rotation, in order."""
 
+KEPT = ("stored", "verified")
+"""States of a pasted rotation whose new key is stored and not in use."""
+
 WORKING = frozenset(("valid", "restricted", "rate_limited"))
 """Verdicts that prove that the provider accepts the key: it may replace one that works."""
 
@@ -45,11 +50,13 @@ class Stage(NamedTuple):
 
     Attributes:
         sentence: What this state means, for the person.
+        slow: It may last many seconds, so that a command says it too.
     """
 
     name: StageName
     state: StageState
     sentence: str
+    slow: bool = False
 
 
 class RotationOutcome(NamedTuple):
@@ -58,7 +65,7 @@ class RotationOutcome(NamedTuple):
     Attributes:
         key: The key as it is now.
         switched: Whether the new value is in use.
-        rotation_id: The journal row while the new value is stored but not switched, else None.
+        rotation_id: The journal row while the new value is stored but not switched to, else None.
         verdict: What the check of the new value said, or None when it was not checked.
     """
 
@@ -79,9 +86,9 @@ async def rotate_pasted(
 ) -> RotationOutcome:
     """Replace a key's value by a pasted one: store it, read it back, check it, switch.
 
-    A refused value is discarded and the old one stays in use. When the provider cannot be asked, the new value stays
-    stored and the outcome names the rotation: `resume` tries again or switches unchecked, `discard` gives it up.
-    Called again with the same value, it goes on with the one that is stored.
+    When the provider refuses the new value or cannot be asked, it stays stored, the old one stays in use, and the
+    outcome names the rotation: `resume` tries again or switches unchecked, `discard` alone deletes it. Called again
+    with the same value, it goes on with the one that is stored. Cancelled during the check, the value stays stored.
 
     Args:
         timeout_s: Seconds the check may take.
@@ -120,6 +127,31 @@ async def resume(
     return await _finish(store, key, rotation_id, secret, check=check, timeout_s=timeout_s, stage=stage)
 
 
+async def live_check(
+    key: Key, secret: Secret, *, timeout_s: float, patience_s: float, stage: Callable[[Stage], None]
+) -> Verdict:
+    """Check a new key with its provider; a refusal is asked about again, for a key made just now may not be known yet.
+
+    Args:
+        key: Says where and what to ask.
+        timeout_s: Seconds one request may take.
+        patience_s: Seconds a refusal is asked about again.
+        stage: Told that it is checked, and when it will last.
+    """
+    stage(Stage("verified", "running", "Checking the new key with a live request"))
+    sentence = "Refused so far. A key made a moment ago can be unknown for a while: asking again for up to"
+
+    def waits() -> None:
+        stage(Stage("verified", "running", f"{sentence} {math.ceil(patience_s)} s", slow=True))
+
+    return await patience.until_known(
+        lambda: checks.check(key, secret, timeout_s=timeout_s),
+        lambda verdict: verdict.word != "invalid" or verdict.status is None,  # without one nobody was asked
+        patience_s,
+        waits=waits,
+    )
+
+
 async def discard(store: Keystore, rotation_id: int) -> None:
     """Give up a rotation: the new value is deleted, the old one stays in use."""
     await asyncio.to_thread(store.abandon_rotation, rotation_id)
@@ -132,11 +164,16 @@ def not_switched(outcome: RotationOutcome) -> KeytuiError:
         return KeytuiError(f"{outcome.key.name} was not rotated. The old key stays in use.")
     error = KeyRefused(verdict) if verdict.word in ("invalid", "no_quota") else ProviderUnreachable(verdict)
     error.sentence = f"{outcome.key.name} was not rotated and the old key stays in use: {verdict.detail}"
-    if outcome.rotation_id is None:
-        error.hint = "The new key was not kept."
-    else:
-        error.hint = "The new key is stored. Run the command again, or with --no-check to switch to it unchecked."
+    error.hint = kept_hint()
     return error
+
+
+def kept_hint() -> str:
+    """Return what to do about a new key that is stored and not in use, for the command line."""
+    return (
+        "The new key is stored. Check it again: keytui rotate --resume. To switch to it unchecked, paste it again with"
+        " --no-check."
+    )
 
 
 def _in_use(store: Keystore, key_id: int, secret: Secret) -> bool:
@@ -150,7 +187,7 @@ def _stored(store: Keystore, key_id: int, secret: Secret) -> int:
     """Store the new value, unless an earlier try has; return the rotation's id."""
     store.recover()
     earlier = next((row for row in store.rotations() if row.key_id == key_id), None)
-    if earlier is not None and earlier.state in ("stored", "verified"):
+    if earlier is not None and earlier.state in KEPT:
         try:
             if store.read(key_id, earlier.new_version) == secret:
                 return earlier.id
@@ -171,8 +208,8 @@ async def _finish(
 ) -> RotationOutcome:
     verdict: Verdict | None = None
     if check:
-        stage(Stage("verified", "running", "Checking the new key with the provider"))
-        verdict = await checks.check(key, secret, timeout_s=timeout_s)
+        patience_s = await asyncio.to_thread(_patience, store, rotation_id)
+        verdict = await live_check(key, secret, timeout_s=timeout_s, patience_s=patience_s, stage=stage)
         if verdict.word not in WORKING:
             return await _not_verified(store, key, rotation_id, verdict, stage)
         await asyncio.to_thread(store.advance_rotation, rotation_id, "verified")
@@ -194,8 +231,14 @@ async def _finish(
 async def _not_verified(
     store: Keystore, key: Key, rotation_id: int, verdict: Verdict, stage: Callable[[Stage], None]
 ) -> RotationOutcome:
-    refused = verdict.word == "invalid"
-    if refused:
-        await asyncio.to_thread(store.abandon_rotation, rotation_id)
+    with suppress(KeytuiError):  # the new key stays stored, whether or not the reason can be noted
+        await asyncio.to_thread(store.note_rotation, rotation_id, verdict.detail)
     stage(Stage("verified", "failed", verdict.detail))
-    return RotationOutcome(key, False, None if refused else rotation_id, verdict)
+    return RotationOutcome(key, False, rotation_id, verdict)
+
+
+def _patience(store: Keystore, rotation_id: int) -> float:
+    """Return for how many more seconds the provider may not know a key that was pasted when this rotation began."""
+    whole = store.settings.propagation_seconds
+    since = store.clock() - store.rotation(rotation_id).started_at
+    return min(whole, max(0, whole + 1 - since))  # the journal drops the fraction of a second

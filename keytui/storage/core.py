@@ -31,14 +31,14 @@ class Core:
         self.settings = settings
         self.lock = StoreLock(settings.lock_path, settings.lock_seconds)
         self.index = Index(settings.index_path, self.lock, settings.vault_dir)
-        self._clock = clock
+        self.clock = clock
         self._given = backends is not None
         self._backends: dict[str, Backend] = dict(backends or {})
         self._guard = allocate_lock()
 
     def now(self) -> int:
         """Return the current time in whole seconds since the epoch."""
-        return int(self._clock())
+        return int(self.clock())
 
     def backend(self, name: BackendName) -> Backend:
         """Return the store of this name.

@@ -62,6 +62,10 @@ class Keystore(Care, Rotating):
     def settings(self, settings: Settings) -> None:
         self._core.settings = settings
 
+    def clock(self) -> float:
+        """Return the time in seconds since the epoch, by the one clock of everything that is stored."""
+        return self._core.clock()
+
     def close(self) -> None:
         """Close the index and forget the vault's identity."""
         self._core.close()

@@ -10,7 +10,7 @@ import pytest
 from keytui import model
 from keytui.demo import handler
 from keytui.errors import StoreRefused
-from keytui.providers import limits, prompts
+from keytui.providers import checks, limits, prompts
 from keytui.storage import writing
 from tests.leaks import leaks
 
@@ -183,14 +183,41 @@ def test_a_rotation_whose_old_key_is_dead_is_not_undone(keytui: Commands, server
     assert keytui("get", "work").out == SECOND + "\n"
 
 
-def test_a_refused_new_key_changes_nothing(keytui: Commands, server: DemoServer) -> None:
+def test_a_refused_new_key_is_asked_about_again_and_stays_stored(
+    keytui: Commands, server: DemoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEYTUI_PROPAGATION_SECONDS", "1")
     add(keytui, server, "work", FIRST)
     server.register(model.Secret(SECOND), "invalid")
     ran = keytui("rotate", "work", "--stdin", stdin=SECOND)
     assert ran.code == 5
+    assert "asking again for up to 1 s" in ran.err
     assert "the old key stays in use" in ran.err
+    assert "keytui rotate --resume" in ran.err
     assert keytui("get", "work").out == FIRST + "\n"
-    assert len(keytui.memory.secrets) == 1
+    shown = json.loads(keytui("show", "work", "--json").out)
+    assert (shown["state"], shown["rotation"]["state"]) == ("rotating", "stored")
+    assert shown["rotation"]["note"]
+    server.register(model.Secret(SECOND), "valid")
+    assert keytui("rotate", "--resume", "-y").code == 0
+    assert keytui("get", "work").out == SECOND + "\n"
+
+
+def test_a_new_key_whose_check_is_interrupted_stays_stored(
+    keytui: Commands, server: DemoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    add(keytui, server, "work", FIRST)
+    with monkeypatch.context() as patch:
+        patch.setattr(checks, "check", interrupted)
+        ran = keytui("rotate", "work", "--stdin", stdin=SECOND)
+    assert ran.code == 130
+    assert "The new key is stored." in ran.err
+    assert keytui("get", "work").out == FIRST + "\n"
+    assert keytui("rotate", "--resume", "-y").code == 0
+    assert keytui("get", "work").out == SECOND + "\n"
 
 
 def test_a_new_key_that_could_not_be_checked_is_kept_and_the_same_command_goes_on(

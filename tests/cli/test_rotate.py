@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from keytui import model, settings
-from keytui.flows import retiring
+from keytui.flows import patience
 from keytui.storage import keystore
 from tests.stores import fake_key
 
@@ -23,7 +23,7 @@ ADMIN = fake_key("sk-" + "admin-").reveal()
 @pytest.fixture
 def old_id(keytui: Commands, server: DemoServer, monkeypatch: pytest.MonkeyPatch) -> str:
     """A key "work" and its admin key "boss"; returns the key's id at the provider."""
-    monkeypatch.setattr(retiring, "PAUSE_S", 0.05)
+    monkeypatch.setattr(patience, "PAUSE_S", 0.05)
     monkeypatch.setenv("KEYTUI_PROPAGATION_SECONDS", "5")
     where = ("--provider", "openai", "--base-url", server.url, "--no-check", "--stdin")
     assert keytui("add", "work", *where, stdin=OLD).code == 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from keytui.errors import KeyRefused, KeytuiError, ProviderUnreachable, StoreBusy, StoreRefused, UndoRefused, UsageError
-from keytui.flows import issue_plan, issuing, retiring, undoing
+from keytui.flows import issue_plan, issuing, patience, undoing
 from keytui.providers import checks
 from tests.flows.issued import World
 from tests.stores import fake_key, memory_store
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr(retiring, "PAUSE_S", 0.05)
+    monkeypatch.setattr(patience, "PAUSE_S", 0.05)
     with World(memory_store(settings)) as made:
         yield made
 

@@ -32,7 +32,7 @@ def server() -> Iterator[DemoServer]:
 
 @pytest.fixture
 def store(settings: Settings) -> Keystore:
-    return memory_store(settings)
+    return memory_store(settings._replace(propagation_seconds=1))
 
 
 @pytest.fixture
@@ -59,14 +59,50 @@ async def test_a_valid_key_is_switched_to_and_the_old_one_kept(store: Keystore, 
     assert store.key(key.id).verdict == "valid"
 
 
-async def test_a_refused_key_is_discarded_and_the_old_one_stays(store: Keystore, key: Key, server: DemoServer) -> None:
+async def test_a_refused_key_stays_stored_until_it_is_given_up(store: Keystore, key: Key, server: DemoServer) -> None:
     server.register(Secret(NEW), "invalid")
     outcome, stages = await _rotate(store, key, NEW)
     assert not outcome.switched
-    assert outcome.rotation_id is None
     assert stages[-1] == "verified failed"
     assert store.read(key.id) == Secret(OLD)
+    (row,) = store.rotations()
+    assert (row.id, row.state) == (outcome.rotation_id, "stored")
+    assert "refused" in row.note or "accept" in row.note
+    assert store.read(key.id, row.new_version) == Secret(NEW)
+    assert store.key(key.id).state == "rotating"
+    await rotation.discard(store, row.id)
     assert [version.state for version in store.versions(key.id)] == ["current"]
+
+
+async def test_a_key_that_is_unknown_at_first_is_asked_about_again(
+    store: Keystore, key: Key, server: DemoServer
+) -> None:
+    store.settings = store.settings._replace(propagation_seconds=30)
+    server.register(Secret(NEW), "invalid")
+    told: list[rotation.Stage] = []
+
+    def stage(stage: rotation.Stage) -> None:
+        told.append(stage)
+        if stage.slow:
+            server.register(Secret(NEW), "valid")
+
+    outcome = await rotation.rotate_pasted(store, key.id, Secret(NEW), timeout_s=5, stage=stage)
+    assert outcome.switched
+    assert store.read(key.id) == Secret(NEW)
+    (said,) = [stage.sentence for stage in told if stage.slow]
+    assert "30 s" in said
+
+
+async def test_a_key_pasted_long_ago_is_asked_about_once(settings: Settings, server: DemoServer) -> None:
+    now = [1_800_000_000.0]
+    store = memory_store(settings._replace(propagation_seconds=600), clock=lambda: now[0])
+    key = keys.add(store, KeyFields("work", "openai", server.url, "OPENAI_API_KEY"), Secret(OLD))
+    server.register(Secret(NEW), "invalid")
+    row = store.begin_rotation(key.id, Secret(NEW))
+    now[0] += 602
+    outcome = await rotation.resume(store, row.id, timeout_s=5, stage=lambda _stage: None)
+    assert not outcome.switched
+    assert len(server.requests) == 1
 
 
 async def test_an_unreachable_provider_keeps_the_new_key_for_another_try(

@@ -155,7 +155,7 @@ def test_values_of_one_name_become_one_key_and_none_is_ever_purged(settings: Set
     _, identity = open_vault(settings)
     store, old, new = reopen(settings, identity), fake_key(), fake_key()
     clock = Clock()
-    store._core._clock = clock
+    store._core.clock = clock
     key = store.add(fields(), old)
     clock.now += 100
     rotated(store, key, new)

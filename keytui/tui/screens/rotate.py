@@ -55,6 +55,7 @@ class RotateScreen(Dialog[bool]):
         Binding("ctrl+s", "start", show=False),
         Binding("ctrl+r", "again", show=False),
         Binding("ctrl+u", "unchecked", show=False),
+        Binding("ctrl+g", "give_up", show=False),
         Binding("ctrl+o", "page", show=False),
         Binding("enter", "close", show=False),
     ]
@@ -72,6 +73,7 @@ class RotateScreen(Dialog[bool]):
         self._phase: Phase = "input"
         self._rotation_id: int | None = None
         self._refused = False
+        self._checking = False
 
     # --- layout
 
@@ -103,6 +105,7 @@ class RotateScreen(Dialog[bool]):
     def _enter(self, phase: Phase) -> None:
         """Show what can be done now."""
         self._phase = phase
+        self._checking = False
         page = Hint("Ctrl+O", f"Open {self._provider}'s keys page", "page")
         pages = (page,) if self._page else ()
         field = self.query_one("#key", SecretInput)
@@ -112,11 +115,12 @@ class RotateScreen(Dialog[bool]):
             self.show_keys((Hint("Ctrl+S", "Start", "start"), *pages, Hint("Esc", "Cancel", "cancel")))
             field.focus()
         elif phase == "working":
-            self.show_keys((Hint("…", f"The check takes at most {self._store.settings.check_seconds} seconds"),))
+            self.show_keys((Hint("…", "The old key stays in use until the new one is known to work"),))
         elif phase == "waiting":
             again = Hint("Ctrl+R", "Check again", "again")
-            unchecked = Hint("Ctrl+U", "Use it unchecked", "unchecked", danger=True)
-            self.show_keys((again, unchecked, Hint("Esc", "Leave", "cancel")))
+            unchecked = Hint("Ctrl+U", "Use unchecked", "unchecked", danger=True)
+            give_up = Hint("Ctrl+G", "Give up", "give_up", danger=True)
+            self.show_keys((again, unchecked, give_up, Hint("Esc", "Leave", "cancel")))
         else:
             self.show_keys((Hint("Enter", "Close", "close"), *pages))
 
@@ -126,7 +130,6 @@ class RotateScreen(Dialog[bool]):
     def _changed(self, event: SecretInput.Changed) -> None:
         self._row.say(self._doubt() if event.length else "", "warning")
         if self._phase == "input":  # what was said and done was about another value
-            self._refused = False
             self.query_one(Stepper).reset()
             self.query_one(Busy).stop()
 
@@ -165,6 +168,11 @@ class RotateScreen(Dialog[bool]):
         if self._phase == "waiting":
             self._ask_unchecked()
 
+    def action_give_up(self) -> None:
+        """Delete the stored new key, after a question."""
+        if self._phase == "waiting":
+            self._ask_give_up()
+
     def action_page(self) -> None:
         """Open the provider's page where keys are made and deleted."""
         if self._page:
@@ -181,10 +189,11 @@ class RotateScreen(Dialog[bool]):
         return self._phase in ("working", "waiting") or bool(self.query_one("#key", SecretInput).secret)
 
     def action_cancel(self) -> None:
-        """Leave; with a new key in hand, after a question."""
+        """Leave; with a new key in hand, after a question. While it is checked: stop, and keep it stored."""
         if self._phase == "working":
-            return
-        if self._phase == "done":
+            if self._checking:
+                self._stop()
+        elif self._phase == "done":
             self.dismiss(True)
         elif self.unsaved:
             self._ask_leave()
@@ -199,6 +208,11 @@ class RotateScreen(Dialog[bool]):
 
     def _stage(self, stage: rotation.Stage) -> None:
         self.query_one(Stepper).mark(stage.name, stage.state, stage.sentence)
+        self._checking = stage.name == "verified" and stage.state == "running"
+        if self._checking:
+            self.show_keys((Hint("Esc", "Stop; the new key stays stored", "cancel"),))
+        elif stage.state == "running":
+            self.show_keys(())
 
     @work(exclusive=True, group="rotate", description="rotate a key")
     async def _rotate(self, *, check: bool) -> None:
@@ -247,24 +261,16 @@ class RotateScreen(Dialog[bool]):
             self.query_one("#in-use", Static).update(self._fact(outcome.key))
             busy.stop(f"Done. {self._provider} still accepts the old key until you delete it there.")
             self._enter("done")
-        elif outcome.rotation_id is not None:
-            self.query_one("#key", SecretInput).clear()
-            busy.stop(
-                "The new key is stored but not in use: it is not known to work. The old key is in use.", "warning"
-            )
-            self._enter("waiting")
         else:
-            # The refused value stays in the field: a key made a moment ago can take a minute to work.
-            busy.stop("The old key is untouched and in use.")
-            self.query_one(Stepper).mark("stored", "skipped", "The new key is not kept")
-            self._refused = True
-            self._enter("input")
-            self._row.say(
-                f"{self._provider} refused this key. Paste another, or press Ctrl+S to try it again.", "error"
-            )
+            self.query_one("#key", SecretInput).clear()
+            self._refused = outcome.verdict is not None and outcome.verdict.word == "invalid"
+            why = f"{self._provider} refused it" if self._refused else "it is not known to work"
+            busy.stop(f"The new key is stored but not in use: {why}. The old key is in use.", "warning")
+            self._enter("waiting")
 
-    async def _failed(self, error: KeytuiError) -> None:
+    async def _failed(self, error: KeytuiError, tone: Tone = "error") -> None:
         """Say what went wrong, and go on from what is stored."""
+        self._refused = False
         self.query_one(Stepper).reset()
         row = None
         with suppress(KeytuiError):  # The index cannot be read either: the first error is the one to tell.
@@ -276,7 +282,7 @@ class RotateScreen(Dialog[bool]):
             self._row.say(_told(error), "error")
             return
         field.clear()
-        self._wait(row, _told(error), "error", "Stored and read back")
+        self._wait(row, _told(error), tone, "Stored and read back")
 
     def _wait(self, row: Rotation, sentence: str, tone: Tone, stored: str) -> None:
         """Offer to go on with a rotation that was begun, or to give it up."""
@@ -302,16 +308,22 @@ class RotateScreen(Dialog[bool]):
             self._row.say(_told(error), "error")
             return
         if row is not None:
-            known = "A new key was stored earlier and is not in use yet."
+            known = f"A new key was stored earlier and is not in use yet. {row.note}".rstrip()
             unknown = "A rotation was interrupted. Whether its new key is stored is not known."
             self._wait(row, unknown if row.state == "planned" else known, "warning", "Stored earlier")
 
+    @work(exclusive=True, group="rotate", description="stop checking a new key")
+    async def _stop(self) -> None:
+        """Go back to what is stored; that this worker begins has cancelled the one that checks."""
+        stopped = KeytuiError("Stopped. The new key is stored but not in use; the old key is in use.")
+        await self._failed(stopped, "warning")
+
     @work(exclusive=True, group="ask", description="ask before switching unchecked")
     async def _ask_unchecked(self) -> None:
-        detail = (
-            "It is not known whether the new key works. If it does not, programs that read this key fail "
-            "until you undo the rotation."
+        known = (
+            f"{self._provider} refused the new key" if self._refused else "It is not known whether the new key works"
         )
+        detail = f"{known}. If it does not work, programs that read this key fail until you undo the rotation."
         if await self.app.push_screen_wait(ConfirmScreen("Use it unchecked?", detail, "y", "Use it")):
             self._rotate(check=False)
 
@@ -319,8 +331,6 @@ class RotateScreen(Dialog[bool]):
     async def _ask_leave(self) -> None:
         if self._phase != "waiting":
             detail = "The new key in the field is not stored yet, and your provider may not show it again."
-            if self._refused:
-                detail = f"{self._provider} refused the new key, and it is not kept. The old key stays in use."
             question = ConfirmScreen("Discard the new key?", detail, "y", "Discard", cancel_label="Go back")
             if await self.app.push_screen_wait(question):
                 self.dismiss(False)
@@ -330,18 +340,33 @@ class RotateScreen(Dialog[bool]):
         answer = await self.app.push_screen_wait(
             ChoiceScreen("Leave this rotation?", detail, choices, cancel_label="Back")
         )
-        if answer == "k":
+        if answer == "y" and (self._rotation_id is None or not await self._discarded(self._rotation_id)):
+            return
+        if answer:
             self.dismiss(False)
-        elif answer == "y" and self._rotation_id is not None:
-            await self._discard(self._rotation_id)
 
-    async def _discard(self, rotation_id: int) -> None:
+    @work(exclusive=True, group="ask", description="ask before giving a rotation up")
+    async def _ask_give_up(self) -> None:
+        detail = (
+            f"It is deleted here at once, not moved to the trash, and {self._provider} may not show it again. "
+            "The old key stays in use."
+        )
+        question = ConfirmScreen("Give the new key up?", detail, "y", "Delete it")
+        if not await self.app.push_screen_wait(question) or self._rotation_id is None:
+            return
+        if await self._discarded(self._rotation_id):
+            self._rotation_id = None
+            self.query_one(Stepper).reset()
+            self.query_one(Busy).stop("The new key is deleted here. The old key is in use; you can paste another.")
+            self._enter("input")
+
+    async def _discarded(self, rotation_id: int) -> bool:
         try:
             await access.call(self.app, rotation.discard, self._store, rotation_id)
         except KeytuiError as error:
             self.query_one(Busy).stop(_told(error), "error")
-        else:
-            self.dismiss(False)
+            return False
+        return True
 
 
 def _told(error: KeytuiError) -> str:

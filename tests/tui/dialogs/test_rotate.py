@@ -37,7 +37,7 @@ def server() -> Iterator[DemoServer]:
 
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Keystore]:
-    store = memory_store(settings)
+    store = memory_store(settings._replace(propagation_seconds=1))
     yield store
     store.close()
 
@@ -90,19 +90,52 @@ async def test_a_working_key_takes_the_place_of_the_old_one(
     assert store.read(key.id, previous.id) == old
 
 
-async def test_a_refused_key_leaves_the_old_one_and_another_can_be_pasted(
+async def test_a_refused_key_stays_stored_until_it_is_given_up(
     store: Keystore, key: Key, server: DemoServer, old: Secret
 ) -> None:
     refused, new = fake_key(), fake_key()
     server.register(refused, "invalid")
     async with showing(RotateScreen(store, key), store) as (pilot, host):
-        await rotate(pilot, host, refused, "refused this key")
-        assert "The old key is untouched" in text(host)
+        await rotate(pilot, host, refused, "OpenAI refused it")
+        assert "stored but not in use" in text(host)
         assert store.read(key.id) == old
+        (row,) = store.rotations()
+        assert store.read(key.id, row.new_version) == refused
+        await pilot.press("ctrl+g")
+        await shows(pilot, ConfirmScreen)
+        assert "deleted here at once, not moved to the trash" in text(host)
+        await pilot.press("enter")
+        await shows(pilot, RotateScreen)
+        assert [each.id for each in store.rotations()] == [row.id]
+        await pilot.press("ctrl+g")
+        await shows(pilot, ConfirmScreen)
+        await pilot.press("y")
+        await until(pilot, lambda: "you can paste another" in text(host))
+        assert store.rotations() == []
         await rotate(pilot, host, new, "still accepts the old key")
         await pilot.press("escape")
         await until(pilot, lambda: host.results == [True])
     assert store.read(key.id) == new
+
+
+async def test_a_check_that_waits_for_the_provider_says_so_and_is_stopped_by_esc(
+    settings: Settings, server: DemoServer
+) -> None:
+    store = memory_store(settings._replace(propagation_seconds=600))
+    key, new = store.add(fields("work", base_url=server.url), fake_key()), fake_key()
+    server.register(new, "invalid")
+    async with showing(RotateScreen(store, key), store) as (pilot, host):
+        await rotate(pilot, host, new, "asking again for up to 600 s")
+        assert "Esc Stop; the new key stays stored" in text(host)
+        await pilot.press("escape")
+        await until(pilot, lambda: "Stopped. The new key is stored" in text(host))
+        (row,) = store.rotations()
+        assert store.read(key.id, row.new_version) == new
+        server.register(new, "valid")
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "still accepts the old key" in text(host))
+    assert store.read(key.id) == new
+    store.close()
 
 
 async def test_a_key_that_cannot_be_checked_waits_and_is_checked_again(
@@ -233,18 +266,22 @@ async def test_enter_in_the_only_field_starts(store: Keystore, key: Key) -> None
     assert store.read(key.id) == new
 
 
-async def test_after_a_refusal_nothing_untrue_is_said(store: Keystore, key: Key, server: DemoServer) -> None:
+async def test_after_giving_up_nothing_untrue_is_said(store: Keystore, key: Key, server: DemoServer) -> None:
     refused = fake_key()
     server.register(refused, "invalid")
     async with showing(RotateScreen(store, key), store) as (pilot, host):
-        await rotate(pilot, host, refused, "refused this key")
-        assert "The new key is not kept" in text(host)
-        await pilot.press("escape")
-        await until(pilot, lambda: "refused the new key, and it is not kept" in text(host))
+        await rotate(pilot, host, refused, "OpenAI refused it")
+        await pilot.press("ctrl+u")
+        await shows(pilot, ConfirmScreen)
+        assert "OpenAI refused the new key." in text(host)
         await pilot.press("enter")
         await shows(pilot, RotateScreen)
-        await paste(pilot, fake_key().reveal())
+        await pilot.press("ctrl+g")
+        await shows(pilot, ConfirmScreen)
+        await pilot.press("y")
+        await until(pilot, lambda: "you can paste another" in text(host))
         assert text(host).count("○") == 3
+        await paste(pilot, fake_key().reveal())
         assert bottom(host) == said(host, "key") == ""
 
 
