@@ -17,6 +17,7 @@ from keytui.demo.server import DemoServer
 from keytui.model import Secret
 from tests.canary import evidence
 from tests.canary.stage import Stage, canary
+from tests.display import x_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,21 +38,8 @@ WRITE = {
 
 @pytest.fixture
 def display() -> Iterator[str]:
-    """An X server on a display nobody else has."""
-    program = shutil.which("Xvfb")
-    if program is None:
-        pytest.skip("Xvfb is not installed")
-    read, write = os.pipe()
-    command = (program, "-displayfd", str(write), "-screen", "0", "64x64x8", "-nolisten", "tcp")
-    with subprocess.Popen(
-        command, pass_fds=(write,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as server:
-        os.close(write)
-        with os.fdopen(read) as pipe:
-            number = pipe.readline().strip()
-        assert number, "Xvfb did not start"
-        yield f":{number}"
-        server.terminate()
+    with x_server() as name:
+        yield name
 
 
 class Clipboard:

@@ -442,7 +442,7 @@ def test_a_flipped_bit_of_the_index_loses_no_secret(script: Commands, home: Home
         assert_flip_heals(script, home, offset, bit)
 
 
-PARTS = int(os.environ.get("KEYTUI_TEST_FLIP_PARTS", "4"))
+PARTS = int(os.environ.get("KEYTUI_TEST_FLIP_PARTS", "1"))
 """How many of the 16 parts of 4,000 flips run; all of them take ten minutes."""
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from keytui.settings import Settings
 
-OTHERS = 16
+OTHERS = 6
 """Flips of identity.age that are noticed only after the key was derived, which takes seconds each."""
 
 

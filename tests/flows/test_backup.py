@@ -349,6 +349,7 @@ def test_steps_of_restoring_are_named(store: Keystore, other: Keystore, monkeypa
 # --- the real thing: one derivation to write it, one to open it again, one by age itself
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("age") is None, reason="age is not installed")
 def test_the_age_tool_alone_opens_an_export(store: Keystore, tmp_path: Path) -> None:
     import pexpect

@@ -17,6 +17,7 @@ import pytest
 from keytui.errors import ClipboardFailed
 from keytui.flows import clipboard, clipboard_tools
 from keytui.model import Secret
+from tests.display import x_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,23 +31,9 @@ PATIENCE = 20.0
 
 
 @pytest.fixture(scope="module")
-def x_server() -> Iterator[str]:
-    """An X server on a display nobody else has."""
-    program = shutil.which("Xvfb")
-    if program is None:
-        pytest.skip("Xvfb is not installed")
-    read, write = os.pipe()
-    command = (program, "-displayfd", str(write), "-screen", "0", "64x64x8", "-nolisten", "tcp")
-    with subprocess.Popen(
-        command, pass_fds=(write,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as server:
-        os.close(write)
-        with os.fdopen(read) as pipe:
-            number = pipe.readline().strip()
-        if not number:
-            pytest.skip("Xvfb did not start")
-        yield f":{number}"
-        server.terminate()
+def display() -> Iterator[str]:
+    with x_server() as name:
+        yield name
 
 
 both_tools = pytest.mark.parametrize("tool", ["xclip", "xsel"], indirect=True)
@@ -54,7 +41,7 @@ both_tools = pytest.mark.parametrize("tool", ["xclip", "xsel"], indirect=True)
 
 @pytest.fixture
 def tool(
-    request: pytest.FixtureRequest, x_server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    request: pytest.FixtureRequest, display: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Tool]:
     """One tool on that server, alone in PATH: xclip unless the test names another."""
     name = str(getattr(request, "param", "xclip"))
@@ -65,7 +52,7 @@ def tool(
     folder.mkdir()
     (folder / name).symlink_to(program)
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setenv("DISPLAY", x_server)
+    monkeypatch.setenv("DISPLAY", display)
     tools = clipboard_tools.native_tools(os.environ)
     assert [found.name for found in tools] == [name]
     yield tools[0]

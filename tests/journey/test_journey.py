@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SIZES = [(120, 40), (80, 24)]
+SIZES = [(120, 40), pytest.param(80, 24, marks=pytest.mark.slow)]
 PASSPHRASE = "wolke-7 ahorn blitz 19"
 KEYTUI = (sys.executable, "-P", "-m", "keytui")
 

@@ -33,7 +33,7 @@ async def test_after_the_time_the_vault_is_locked_and_why_is_said(vault: World) 
         vault.clock.moved += 5 * 60 + 1
         await app.until(lambda: SENTENCE in app.toasts)
         await app.until(lambda: "hides in" not in app.text)
-        assert app.text.splitlines()[0].count("Vault, locked")
+        await app.until(lambda: "Vault, locked" in app.text.splitlines()[0], "the header says it")
         assert vault.store.status().state == "locked"
         await app.sees("work")
 
