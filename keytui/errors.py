@@ -66,6 +66,19 @@ class NameTaken(InvalidInput):
         super().__init__("name", f"A key named “{name}” already exists.", "Choose another name.")
 
 
+class KeyUnclear(UsageError):
+    """Which of the provider's keys a stored one is cannot be known; the person has to name its id.
+
+    Attributes:
+        candidates: Keys there that it may be, each as its id with its name and what is shown of its value.
+    """
+
+    def __init__(self, sentence: str, candidates: tuple[str, ...]) -> None:
+        shown = f" Keys there: {', '.join(candidates)}." if candidates else ""
+        super().__init__(f"{sentence}{shown}", "Name it: --old-key-id ID")
+        self.candidates = candidates
+
+
 class KeyNotFound(KeytuiError):
     """No key has this name."""
 

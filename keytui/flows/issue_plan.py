@@ -6,7 +6,7 @@ import asyncio
 import time
 from contextlib import suppress
 
-from keytui.errors import KeyNotFound, KeytuiError, SecretDamaged, SecretMissing, UsageError
+from keytui.errors import KeyNotFound, KeytuiError, KeyUnclear, SecretDamaged, SecretMissing, UsageError
 from keytui.flows import matching
 from keytui.model import DAY
 from keytui.providers import issuers
@@ -15,9 +15,7 @@ from keytui.record import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from keytui.model import Key, Rotation, Version
+    from keytui.model import Key, Rotation, Secret, Version
     from keytui.storage.keystore import Keystore
 
 GRACE_S = DAY
@@ -27,6 +25,7 @@ LIVES_DAYS = (365, 180, 90, 60, 30, 14, 7, 1)
 """Where a provider demands that keys end: the lives that are asked for, the longest it grants is taken."""
 
 _SHOWN = 5
+_OTHER = "Give the id of this very key, or none."
 _ENDED = ("done", "abandoned")
 
 
@@ -73,6 +72,11 @@ class Found(NamedTuple):
     likely: tuple[Remote, ...]
     remotes: tuple[Remote, ...]
 
+    @property
+    def gone(self) -> bool:
+        """Whether the id of the key is known, and the provider no longer lists it."""
+        return self.old is None and bool(self.current.remote_id)
+
 
 async def plan(
     store: Keystore,
@@ -92,8 +96,10 @@ async def plan(
         grace_s: Seconds the old key goes on working after the switch.
 
     Raises:
-        UsageError: The key or its provider cannot be rotated this way, or no admin key fits.
-        KeytuiError: It is being rotated, or where to make the new key cannot be known.
+        UsageError: The key or its provider cannot be rotated this way, no admin key fits, or `old_key_id` is known to
+            be another key's.
+        KeyUnclear: Where to make the new key cannot be known, because the old one's id is not.
+        KeytuiError: It is being rotated.
         KeyRefused: The provider does not accept the admin key.
         ProviderUnreachable: The provider cannot be asked.
         StoreError: The store cannot be read.
@@ -145,12 +151,43 @@ async def look(store: Keystore, key: Key, *, admin: str, old_key_id: str) -> Fou
         old = next((remote for remote in remotes if remote.id == old_key_id), None)
         if old is None:
             raise UsageError(f"{label} has no key with this id.", "See: keytui rotate NAME --issue --dry-run")
+        alive = any(remote.id == current.remote_id for remote in remotes)
+        _may_be(key, old, secret, current.remote_id if alive else "")
+        stored = await asyncio.to_thread(store.holder, current.id, old.id)
+        if stored is not None:
+            raise UsageError(f"{named(old)} is not this key: “{stored}” has it here.", _OTHER)
     elif secret is None:
         old = next((remote for remote in remotes if remote.id == current.remote_id), None)
     else:
         match = matching.match(secret, current.remote_id, current.created_at, remotes)
         old, likely = match.certain, match.likely
     return Found(key, manager, current, label, needs_account, can_expire, old, likely, tuple(remotes))
+
+
+def _may_be(key: Key, old: Remote, secret: Secret | None, known_id: str) -> None:
+    """Refuse an id that the person named, where it is known that it is another key's.
+
+    Raises:
+        UsageError: It is.
+    """
+    if known_id and known_id != old.id:
+        raise UsageError(f"“{key.name}” is known to be {known_id} there, and not {named(old)}.", _OTHER)
+    if secret is not None and matching.contradicts(secret, old.redacted):
+        raise UsageError(f"{named(old)} is not this key: it does not begin and end like “{key.name}”.", _OTHER)
+
+
+def unclear(found: Found, so: str) -> KeyUnclear:
+    """Return the error that says that a key's id has to be named.
+
+    Args:
+        so: What follows from that, as the end of the sentence.
+    """
+    if found.gone:
+        sentence = f"{found.label} no longer has {found.current.remote_id}, which “{found.key.name}” is there, {so}."
+    else:
+        sentence = f"Which key at {found.label} “{found.key.name}” is cannot be known, {so}."
+    shown = found.likely or found.remotes
+    return KeyUnclear(sentence, tuple(named(remote) for remote in shown[:_SHOWN]))
 
 
 def named(remote: Remote) -> str:
@@ -232,8 +269,7 @@ def _home(found: Found, to_account: str) -> tuple[Home, bool]:
     if not project and len(projects) == 1:
         project = projects[0]
     if not project:
-        sentence = f"Which key at {found.label} “{found.key.name}” is cannot be known, so neither can its project."
-        raise KeytuiError(sentence, f"Name it with --old-key-id. {_candidates(found.likely or found.remotes)}".strip())
+        raise unclear(found, "so neither can its project be")
     if to_account:
         return Home(project, "", to_account), False  # the issuer looks for the name before it makes one
     if pattern is not None and pattern.owner == "service_account" and pattern.account_id:
@@ -241,13 +277,6 @@ def _home(found: Found, to_account: str) -> tuple[Home, bool]:
     if pattern is None and found.current.remote_account:  # the key has gone there; its account may well be left
         return Home(project, found.current.remote_account), False
     return Home(project, "", f"keytui-{found.key.name}"[:50]), True
-
-
-def _candidates(remotes: Sequence[Remote]) -> str:
-    if not remotes:
-        return ""
-    shown = ", ".join(named(remote) for remote in remotes[:_SHOWN])
-    return f"Keys there: {shown}{', …' if len(remotes) > _SHOWN else ''}."
 
 
 def _sentences(made: Plan, found: Found) -> list[str]:
@@ -268,10 +297,14 @@ def _sentences(made: Plan, found: Found) -> list[str]:
             " person: owner and usage reports change. Name the account to agree: --to-service-account NAME"
         )
     sentences.append("It is stored, checked with a live request, and only then takes the old one's place.")
-    return [*sentences, *_about_old(made, can_expire=found.can_expire)]
+    return [*sentences, *_about_old(made, found)]
 
 
-def _about_old(made: Plan, *, can_expire: bool) -> list[str]:
+def _about_old(made: Plan, found: Found) -> list[str]:
+    if found.gone:
+        return [
+            f"{made.label} no longer has the old key {found.current.remote_id}; that it is dead is proven at the end."
+        ]
     if made.old is None:
         sentence = f"The old key is not revoked: which key at {made.label} it is is not certain."
         if made.likely:
@@ -280,6 +313,6 @@ def _about_old(made: Plan, *, can_expire: bool) -> list[str]:
     if not made.grace_s:
         return [f"The old key {named(made.old)} is revoked right after the switch."]
     sentence = f"The old key {named(made.old)} works for another {lasting(made.grace_s)}, then it is revoked."
-    if can_expire:
+    if found.can_expire:
         sentence += f" {made.label} is told that end at the switch, and it cannot be taken back."
     return [sentence]

@@ -52,14 +52,23 @@ def match(secret: Secret, known_id: str, created_at: int, remotes: list[Remote])
 
 
 def _fits(secret: Secret, redacted: str) -> bool:
-    """Whether a redacted value such as sk-abc...def or sk-proj-****9f2c can be this secret's."""
-    gap = _GAP.search(redacted)
-    if gap is None:
-        return False
-    beginning, end = redacted[: gap.start()], redacted[gap.end() :]
+    """Whether a redacted value such as sk-abc...def or sk-proj-****9f2c can be this secret's, and says enough."""
+    beginning, end = _ends(redacted) or ("", "")
+    long_enough = len(end) >= _SHORTEST_END and len(secret) > len(beginning) + len(end)
+    return long_enough and not contradicts(secret, redacted)
+
+
+def contradicts(secret: Secret, redacted: str) -> bool:
+    """Whether a redacted value shows that it is another secret's. One that shows nothing contradicts nothing."""
+    ends = _ends(redacted)
     text = secret.reveal()
-    long_enough = len(end) >= _SHORTEST_END and len(text) > len(beginning) + len(end)
-    return long_enough and text.startswith(beginning) and text.endswith(end)
+    return ends is not None and not (text.startswith(ends[0]) and text.endswith(ends[1]))
+
+
+def _ends(redacted: str) -> tuple[str, str] | None:
+    """Return what a redacted value shows before and after what it leaves out; None when it leaves out nothing."""
+    gaps = list(_GAP.finditer(redacted))
+    return (redacted[: gaps[0].start()], redacted[gaps[-1].end() :]) if gaps else None
 
 
 def _other_owner(secret: Secret, remote: Remote) -> bool:

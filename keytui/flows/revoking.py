@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from keytui.errors import UsageError
 from keytui.flows import issuing, remotes
-from keytui.flows.issue_plan import look, named
+from keytui.flows.issue_plan import look, named, unclear
 from keytui.record import NamedTuple
 
 TYPE_CHECKING = False
@@ -46,7 +45,8 @@ async def plan(store: Keystore, key_id: int, *, admin: str = "", old_key_id: str
         old_key_id: Id of this key at its provider, where keytui cannot know it for certain.
 
     Raises:
-        UsageError: It cannot be known for certain which key at the provider it is, or no admin key fits.
+        KeyUnclear: Which key at the provider it is cannot be known for certain.
+        UsageError: No admin key fits, or `old_key_id` is known to be another key's.
         KeyRefused: The provider does not accept the admin key.
         ProviderUnreachable: The provider cannot be asked.
         StoreError: The store cannot be read.
@@ -54,9 +54,7 @@ async def plan(store: Keystore, key_id: int, *, admin: str = "", old_key_id: str
     key = await asyncio.to_thread(store.key, key_id)
     found = await look(store, key, admin=admin, old_key_id=old_key_id)
     if found.old is None:
-        likely = ", ".join(named(remote) for remote in found.likely[:5])
-        sentence = f"Which key at {found.label} “{key.name}” is is not certain, so nothing was revoked."
-        raise UsageError(f"{sentence}{f' Likely: {likely}.' if likely else ''}", "Name it: --old-key-id ID")
+        raise unclear(found, "so nothing was revoked")
     rotations = await asyncio.to_thread(store.rotations)
     earlier = next((row for row in rotations if row.key_id == key.id), None)
     sentences = [f"{found.label} revokes {named(found.old)}, asked by the admin key “{found.admin.name}”."]

@@ -159,6 +159,12 @@ class Rotating:
 
         issued.know_remote(self._core, version_id, remote)
 
+    def holder(self, version_id: int, remote_id: str) -> str | None:
+        """Return the name of a key of which another value than this version's is known as this id; None for none."""
+        from keytui.storage import rows
+
+        return rows.holder(self._core.index, version_id, remote_id)
+
     def end_retirement(self, rotation_id: int, sentence: str) -> None:
         """End a rotation whose retiring key was proven dead: its value is deleted at once; a revoked key wholly.
 

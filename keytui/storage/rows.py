@@ -242,6 +242,21 @@ def same_secret(index: Index, secret: Secret) -> Key | None:
     return _key(index, rows[0]) if rows else None
 
 
+def holder(index: Index, version_id: int, remote_id: str) -> str | None:
+    """Return the name of a key another value of which is known as this id at the same provider, None when none is.
+
+    A value that is stored twice is no other value.
+    """
+    sql = (
+        "SELECT k.name FROM versions own JOIN keys mine ON mine.id = own.key_id JOIN versions v ON v.remote_id = ?"
+        " JOIN keys k ON k.id = v.key_id WHERE own.id = ? AND v.id <> own.id"
+        " AND k.provider = mine.provider AND k.base_url = mine.base_url"
+        " AND coalesce(v.fingerprint <> own.fingerprint, 1) LIMIT 1"
+    )
+    found = index.query(sql, (remote_id, version_id))
+    return found[0][0] if found else None
+
+
 def _key(index: Index, row: Row) -> Key:
     kinds = tuple(map(type, row))
     if kinds not in _seen:

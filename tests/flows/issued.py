@@ -52,9 +52,10 @@ class World:
     def __exit__(self, *_: object) -> None:
         self.server.stop()
 
-    def know(self, remote_id: str) -> None:
-        """Let keytui know for certain which remote key the current one is."""
-        (current,) = (version for version in self.store.versions(self.key.id) if version.state == "current")
+    def know(self, remote_id: str, key: Key | None = None) -> None:
+        """Let keytui know for certain which remote key the current value is, of the one key or of another."""
+        versions = self.store.versions((key or self.key).id)
+        (current,) = (version for version in versions if version.state == "current")
         live = next(live for live in self.server.admin.live() if live.id == remote_id)
         self.store.know_remote(current.id, RemoteKey(live.id, live.project_id, live.account_id))
 
