@@ -1,6 +1,9 @@
 """From Enter to the first token on screen: keytui in a pty against a raw script in a pty, same server, client warm.
 
-`python -m tests.bench.first_token [RUNS]`. Raw bytes are read, no terminal is emulated. Runs are interleaved.
+`python -m tests.bench.first_token [RUNS]`. Both begin when Enter is written to the pty and end when the bytes of the
+first token can be read from it; no terminal is emulated, and runs are interleaved. The script answers a line with
+nothing but the request, on a connection it keeps open. In keytui's time are the key press, reading the secret from
+the vault, a new connection, and drawing.
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from textual.app import App
 
 from keytui.demo.handler import DemoHandler
 from keytui.model import Secret
@@ -20,6 +21,9 @@ from tests.tui.conftest import Driver, World, opened
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from textual._compositor import CompositorUpdate
+    from textual.screen import Screen
 
 
 @pytest.fixture
@@ -238,6 +242,28 @@ async def test_a_new_answer_takes_the_place_of_one_that_is_being_laid_out(world:
         await app.quiet()
         assert "old old" not in app.text
         assert app.main.query_one(Answer).text == "new"
+
+
+async def test_the_first_piece_is_drawn_at_once_and_not_with_the_next_frame(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+
+    def note(app: App[Any], _screen: Screen[Any], update: CompositorUpdate) -> None:
+        drawn.append(update.render_segments(app.console))  # what a terminal would get
+
+    world.add()
+    async with opened(world) as app:
+        await app.press("4")
+        answer = app.main.query_one(Answer)
+        monkeypatch.setattr(App, "_display", note)
+        answer.add("Hello")
+        assert len(drawn) == 1
+        assert "Hello" in drawn[0]
+        answer.add(" there")
+        assert len(drawn) == 1
+        monkeypatch.undo()
+        await app.sees("Hello there")
 
 
 def shown(text: str, width: int = 40) -> list[str]:

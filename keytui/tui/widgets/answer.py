@@ -16,6 +16,7 @@ from textual.strip import Strip
 from textual.style import Style as VisualStyle
 
 from keytui.tui import words
+from keytui.tui.painting import paint
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -69,6 +70,7 @@ class Answer(ScrollView, can_focus=False):
             self._flow = loaded.Flow(self._width)
             self._shown = len(piece)
             self._show(self._flow.lines(words.plain_lines(piece)))
+            paint(self)
         else:
             self._follow(0.0 if first else PAINT_SECONDS)
 
