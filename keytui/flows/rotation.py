@@ -41,8 +41,11 @@ STAGES: tuple[StageName, ...] = ("stored", "verified", "switched")
 KEPT = ("stored", "verified")
 """States of a pasted rotation whose new key is stored and not in use."""
 
-WORKING = frozenset(("valid", "restricted", "rate_limited"))
+WORKING = frozenset(("valid", "restricted"))
 """Verdicts that prove that the provider accepts the key: it may replace one that works."""
+
+NOT_YET = frozenset(("invalid", "rate_limited"))
+"""Verdicts that a good key can get in its first seconds: it is asked about again for as long as a provider takes."""
 
 
 class Stage(NamedTuple):
@@ -139,14 +142,14 @@ async def live_check(
         stage: Told that it is checked, and when it will last.
     """
     stage(Stage("verified", "running", "Checking the new key with a live request"))
-    sentence = "Refused so far. A key made a moment ago can be unknown for a while: asking again for up to"
+    sentence = "Not accepted so far. A key made a moment ago can be unknown for a while: asking again for up to"
 
     def waits() -> None:
         stage(Stage("verified", "running", f"{sentence} {math.ceil(patience_s)} s", slow=True))
 
     return await patience.until_known(
         lambda: checks.check(key, secret, timeout_s=timeout_s),
-        lambda verdict: verdict.word != "invalid" or verdict.status is None,  # without one nobody was asked
+        lambda verdict: verdict.word not in NOT_YET or verdict.status is None,  # without one nobody was asked
         patience_s,
         waits=waits,
     )

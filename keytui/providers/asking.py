@@ -137,7 +137,7 @@ def less(request: Request, answer: mapping.Answer, tried: set[str]) -> Request |
 
     Every call asks for less, or names the limit differently once, so this ends.
     """
-    if mapping.judge(answer, "")[0] != "unknown":
+    if mapping.judge(answer, "", asked_model=True)[0] != "unknown":
         return None
     text, extra = answer.text, request.extra
     if "stream_options" in extra and "stream_options" in text:

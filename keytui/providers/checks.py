@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from keytui.model import Verdict
-from keytui.providers import catalog, client, limits, mapping, probes
+from keytui.providers import catalog, client, limits, mapping, outages, probes
 from keytui.record import NamedTuple
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ async def check(key: Key, secret: Secret, *, timeout_s: float) -> Verdict:
         async with asyncio.timeout(timeout_s), client.open_client(key, secret, timeout_s) as opened:
             reply, (word, detail, models) = await _probe(opened, provider, probe, secret, host)
     except Exception as error:  # a server can make the libraries raise nearly anything
-        return _verdict(*mapping.judge_failure(error, host, timeout_s))
+        return _verdict(*outages.judge_failure(error, host, timeout_s))
     code = mapping.plain_code(reply.error.code, secret) if reply.error is not None else None
     return Verdict(word, detail, _now(), reply.latency_ms, reply.status, code, reply.request_id, models, reply.limits)
 

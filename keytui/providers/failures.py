@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from keytui.errors import KeyRefused, ProviderUnreachable
 from keytui.model import Verdict
-from keytui.providers import client, limits, mapping
+from keytui.providers import checks, client, limits, mapping, outages
 
 if TYPE_CHECKING:
     from keytui.errors import ProviderError
@@ -29,7 +29,7 @@ def failed(
 
 
 def reduced(error: Exception, key: Key, secret: Secret, timeout_s: float, *, begun: bool = False) -> ProviderError:
-    """Return the error for whatever the libraries raised.
+    """Return the error for whatever the libraries raised over a prompt.
 
     Raise it outside the `except` block: the library's error holds the request, and would hang on to it.
 
@@ -47,11 +47,17 @@ def reduced(error: Exception, key: Key, secret: Secret, timeout_s: float, *, beg
         response = error.response
         answer = mapping.read_answer(response.status_code, response.headers, response.content)
         request_id = mapping.plain_id(response.headers.get("x-request-id"), secret)
-        word, detail = mapping.judge(answer, host)
+        word, detail = of_prompt(answer, key)
         code, said = mapping.plain_code(answer.code, secret), limits.read(response.headers)
         return failed(word, detail, answer.status, code, request_id, said=said)
     if isinstance(error, openai.APIError) and error.body is not None:  # an error object inside the stream
         answer = mapping.read_error(error.body)
-        word, detail = mapping.judge(answer, host)
+        word, detail = of_prompt(answer, key)
         return failed(word, detail, None, mapping.plain_code(answer.code, secret))
-    return failed(*mapping.judge_failure(error, host, timeout_s, begun=begun))
+    return failed(*outages.judge_failure(error, host, timeout_s, begun=begun))
+
+
+def of_prompt(answer: mapping.Answer, key: Key) -> mapping.Finding:
+    """Say what an error answer to a prompt means for the key."""
+    checks_keys = checks.probe_of(key)[0].checks_keys
+    return mapping.judge(answer, client.host_of(key), asked_model=True, checks_keys=checks_keys)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from keytui.errors import ExpiryRequired, IssueUnknown, KeyRefused, ProviderUnreachable
 from keytui.model import Verdict
-from keytui.providers import mapping
+from keytui.providers import mapping, outages
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -146,7 +146,7 @@ class Calls:
         return self._verdict("invalid", detail, status, code), "Add a working admin key."
 
     def _of_failure(self, error: Exception, *, creates_key: bool) -> Exception:
-        word, detail = mapping.judge_failure(error, self.host, self._timeout_s)
+        word, detail = outages.judge_failure(error, self.host, self._timeout_s)
         if isinstance(error, (Unexpected, AttributeError, TypeError, KeyError, ValueError)):
             word, detail = "unknown", f"{self.host} sent something that is no API's answer. Check the base URL."
         if creates_key and not _never_sent(error):
@@ -181,7 +181,7 @@ def _never_sent(error: BaseException) -> bool:
     from keytui.providers.sdk import CertificatesUnusable, ProxyUnusable
 
     before = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, CertificatesUnusable, ProxyUnusable)
-    return any(isinstance(each, before) for each in mapping.causes(error))
+    return any(isinstance(each, before) for each in outages.causes(error))
 
 
 def seconds(value: object) -> int | None:

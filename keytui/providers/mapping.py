@@ -1,27 +1,26 @@
 """From what a server answered, or failed to, to a word and a sentence of ours.
 
 The meanings are OpenAI's documentation's and its users' reports'. A status alone decides little: 401 is also what a
-restricted key, a wrong organization and a blocked address get. The provider's own text is read for signs and never
-shown: it can hold parts of the key.
+restricted key, a wrong organization and a blocked address get, and between here and the provider stand firewalls that
+answer for it. So that a key is good is taken from the provider's own error object alone. Its text is read for signs
+and never shown: it can hold parts of the key.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import socket
-import ssl
 from typing import TYPE_CHECKING
 
 from keytui.record import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from typing import Literal
 
     from keytui.model import Secret, VerdictWord
 
     Finding = tuple[VerdictWord, str]
-    _Failure = tuple[tuple[type[BaseException], ...], VerdictWord, str]
 
 _PLAIN_CODE = re.compile(r"[a-z0-9_.-]{1,60}")
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
@@ -48,6 +47,12 @@ _REFUSED_TEXTS = (
     "api key expired",
     "reported as leaked",
 )
+_ASKS_FOR_A_KEY = re.compile(r"unauthori[sz]ed|api.?key|token|credential|authenticat")
+_PACE = frozenset({"rate_limit_exceeded", "slow_down", "rate_limit_error"})
+"""Codes and types of providers that count the requests of a key, and so have read it."""
+_NO_MODEL = re.compile(r"(?<![/\w.-])model\b.*(?:not found|does not exist)", re.DOTALL)
+_SPENT = re.compile(r"\bkey\b[^.]{0,20}(?<!rate )limit exceeded|spend(?:ing)? limit")
+_WRONG_ADDRESS = re.compile(r"\bip (?:address )?(?:is )?not (?:authorized|allowed|permitted)|\bip address restriction")
 
 
 class Answer(NamedTuple):
@@ -58,7 +63,8 @@ class Answer(NamedTuple):
         code: `error.code` as it came, in lower case, or "".
         type: `error.type`, in lower case, or "".
         text: `error.message` in lower case: for signs only, never shown.
-        page: The body is a web page instead of an API's answer.
+        form: What the body is: "api" for an error object of an API, "json" for other JSON, a web "page", other "text",
+            or "" for nothing.
         retry_after: Seconds to wait, or None.
     """
 
@@ -66,7 +72,7 @@ class Answer(NamedTuple):
     code: str = ""
     type: str = ""
     text: str = ""
-    page: bool = False
+    form: Literal["api", "json", "page", "text", ""] = "api"
     retry_after: int | None = None
 
 
@@ -80,7 +86,8 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
         page = "html" in headers.get("content-type", "").lower() or body.lstrip()[:1] == b"<"
-        return Answer(status, text=body[:2_000].decode("utf-8", "replace").lower(), page=page, retry_after=retry_after)
+        form: Literal["page", "text", ""] = "page" if page else "text" if body.strip() else ""
+        return Answer(status, text=body[:2_000].decode("utf-8", "replace").lower(), form=form, retry_after=retry_after)
     return read_error(parsed)._replace(status=status, retry_after=retry_after)
 
 
@@ -91,6 +98,7 @@ def read_error(parsed: object) -> Answer:
     outer: dict[object, object] = parsed if isinstance(parsed, dict) else {"message": parsed}
     inner = outer.get("error")
     error: dict[object, object] = inner if isinstance(inner, dict) else outer
+    named = isinstance(inner, dict) or outer.get("object") == "error" or _word(outer.get("code")) != ""
     texts = [error.get("message"), error.get("detail"), inner]
     details = error.get("details")
     if isinstance(details, list):
@@ -100,18 +108,26 @@ def read_error(parsed: object) -> Answer:
         code=_word(error.get("code")) or _word(outer.get("code")),
         type=_word(error.get("type")) or _word(outer.get("type")) or _word(error.get("status")),
         text=" ".join(text for text in texts if isinstance(text, str)).lower(),
+        form="api" if named else "json",
     )
 
 
-def judge(answer: Answer, host: str) -> Finding:
-    """Say what an error answer means for the key."""
-    status = answer.status
-    if answer.code in _QUOTA_CODES or answer.type == "insufficient_quota" or status == 402:
+def judge(answer: Answer, host: str, *, asked_model: bool = False, checks_keys: bool = True) -> Finding:
+    """Say what an error answer means for the key.
+
+    Args:
+        answer: The error answer.
+        host: Who was asked.
+        asked_model: The request named a model, which can be what was not found.
+        checks_keys: The provider looks at the key before anything else.
+    """
+    status, spoken = answer.status, answer.form in ("api", "json")
+    if answer.code in _QUOTA_CODES or answer.type == "insufficient_quota" or (status == 402 and spoken):
         return "no_quota", f"{_quota(answer.code)} Add credit or raise the limit at the provider."
-    if _no_such_model(answer):
-        return "valid", "The key works, but this model does not exist or is not open to it. Choose another model."
-    if status == 429 or answer.code in ("rate_limit_exceeded", "slow_down"):
-        return "rate_limited", f"The key works, but sent too many requests. {_wait(answer.retry_after)}"
+    if asked_model and _no_such_model(answer):
+        return _judge_model(answer, host, checks_keys=checks_keys)
+    if (status == 429 and spoken) or answer.code in _PACE:
+        return "rate_limited", f"{_too_many(answer, host)} {_wait(answer.retry_after)}"
     if status in (400, 401, 403):
         return _judge_refusal(answer, host)
     if status is None:
@@ -120,27 +136,42 @@ def judge(answer: Answer, host: str) -> Finding:
 
 
 def _no_such_model(answer: Answer) -> bool:
+    if answer.form not in ("api", "json"):
+        return False
     if answer.code == "model_not_found" or "does not have access to model" in answer.text:
         return True
     # Ollama, vLLM and others name no code: model "x" not found, The model `x` does not exist.
-    missing = "not found" in answer.text or "does not exist" in answer.text
-    return answer.status == 404 and "model" in answer.text and missing
+    return answer.status == 404 and _NO_MODEL.search(answer.text) is not None
+
+
+def _judge_model(answer: Answer, host: str, *, checks_keys: bool) -> Finding:
+    if checks_keys and answer.form == "api":
+        return "valid", "The key works, but this model does not exist or is not open to it. Choose another model."
+    return "unknown", f"{host} has no such model and did not say whether the key works. Choose another model."
+
+
+def _too_many(answer: Answer, host: str) -> str:
+    if answer.code in _PACE or answer.type in _PACE:
+        return "The key works, but sent too many requests."
+    return f"{host} got too many requests and did not say whether the key works."
 
 
 def _judge_refusal(answer: Answer, host: str) -> Finding:
-    if answer.page:
+    if answer.form == "page":
         return (
             "unknown",
             f"{host} answered with a web page (HTTP {answer.status}): a proxy or a sign-in page? Open it in a browser.",
         )
+    if answer.code in _REFUSED_CODES or any(sign in answer.text for sign in _REFUSED_TEXTS):
+        return _refused(answer, host)
     return _judge_limits(answer) or _judge_key(answer, host)
 
 
 class _Sign(NamedTuple):
-    """A refusal recognized by its code or by words in its text."""
+    """A refusal recognized by the code of an API's error object, or by words in its text."""
 
     codes: tuple[str, ...]
-    texts: tuple[str, ...]
+    text: re.Pattern[str] | None
     word: VerdictWord
     sentence: str
 
@@ -148,37 +179,37 @@ class _Sign(NamedTuple):
 _SIGNS = (
     _Sign(
         ("mismatched_organization", "mismatched_project"),
-        ("organization header should match", "project header should match"),
+        re.compile("(?:organization|project) header should match"),
         "restricted",
         "The key is good, but belongs to another organization or project than was asked for. Does a gateway name one?",
     ),
     _Sign(
         ("no_organization",),
-        ("must be a member of an organization",),
+        re.compile("must be a member of an organization"),
         "invalid",
         "The key's owner belongs to no organization any more, so the key cannot be used. Ask to be invited again.",
     ),
     _Sign(
         (),
-        ("missing scopes", "insufficient permissions"),
+        re.compile("missing scopes|insufficient permissions for this operation"),
         "restricted",
         "The key is good, but restricted: it may not do this. Its permissions are set at the provider.",
     ),
     _Sign(
         ("ip_not_authorized", "ip_not_allowed"),
-        ("ip address", "ip not authorized", "ip is not", "allowlist"),
+        _WRONG_ADDRESS,
         "restricted",
         "The key is accepted from certain IP addresses only, and this is none of them. Add it at the provider.",
     ),
     _Sign(
         ("unsupported_country_region_territory",),
-        (),
+        None,
         "unknown",
         "The provider does not serve this country or region and did not look at the key. Try where it does.",
     ),
     _Sign(
         (),
-        ("limit exceeded",),  # OpenRouter's 403 for a key's own spending limit
+        _SPENT,  # OpenRouter's 403 for a key's own spending limit
         "no_quota",
         "The key's spending limit is used up. Raise it at the provider.",
     ),
@@ -187,24 +218,32 @@ _SIGNS = (
 
 
 def _judge_limits(answer: Answer) -> Finding | None:
+    if answer.form != "api":
+        return None
+    text = answer.text if answer.status != 400 else ""  # which is about the request and not about the key
     for sign in _SIGNS:
-        if answer.code in sign.codes or any(text in answer.text for text in sign.texts):
+        if answer.code in sign.codes or (sign.text is not None and sign.text.search(text)):
             return sign.word, sign.sentence
     return None
 
 
+def _refused(answer: Answer, host: str) -> Finding:
+    if answer.code == "account_deactivated":
+        return "invalid", "The account of this key is deactivated. Write to the provider."
+    return "invalid", f"{host} does not accept the key: it is wrong, revoked or expired. Make another one there."
+
+
 def _judge_key(answer: Answer, host: str) -> Finding:
-    refused = answer.code in _REFUSED_CODES or any(sign in answer.text for sign in _REFUSED_TEXTS)
-    if answer.status == 401 or refused:
-        if answer.code == "account_deactivated":
-            return "invalid", "The account of this key is deactivated. Write to the provider."
-        return "invalid", f"{host} does not accept the key: it is wrong, revoked or expired. Make another one there."
-    if answer.status == 403 and "permission" in f"{answer.text} {answer.type} {answer.code}":
+    if answer.status == 401 and (answer.form != "text" or _ASKS_FOR_A_KEY.search(answer.text)):
+        return _refused(answer, host)
+    # Google says "denied" also where it was shown no key at all.
+    allowed = "permission" not in f"{answer.type} {answer.code}" or "unregistered" in answer.text
+    if answer.status == 403 and answer.form == "api" and not allowed:
         return "restricted", "The key is known, but may not do this. Its permissions are set at the provider."
-    if answer.status == 403:
+    if answer.status in (401, 403):
         return (
             "unknown",
-            f"{host} forbids this (HTTP 403) without a word on the key. Check its permissions and the base URL.",
+            f"{host} forbids this (HTTP {answer.status}) and says nothing of the key. Is there a firewall between?",
         )
     return (
         "unknown",
@@ -221,112 +260,11 @@ def _judge_status(status: int, answer: Answer, host: str) -> Finding:
         return "unknown", f"{host} has no such address (HTTP {status}). Check the base URL."
     if status == 407:
         return "unreachable", "The proxy asks for a password. Write it into the proxy variables."
-    if status >= 500:
+    if status == 429 or status >= 500:
         wait = _wait(answer.retry_after)
-        return "unknown", f"{host} has a problem of its own (HTTP {status}). {wait}"
+        trouble = "wants fewer requests" if status == 429 else "has a problem of its own"
+        return "unknown", f"{host} {trouble} (HTTP {status}). {wait}"
     return "unknown", f"{host} answered HTTP {status}, which says nothing about the key. Check the base URL."
-
-
-_NOT_TRUSTED = (
-    "Nobody known here vouches for the certificate of {host}: the key was not sent. SSL_CERT_FILE can name who does,"
-    " but not behind a proxy."
-)
-_WRONG_HOST = "The certificate belongs to another host than {host}, so the key was not sent. Check the base URL."
-_CERTIFICATES = {
-    9: "The certificate of {host} is not valid yet, so the key was not sent. Is this machine's clock right?",
-    10: "The certificate of {host} has expired, so the key was not sent. Tell its owner, or check the clock here.",
-    62: _WRONG_HOST,
-    64: _WRONG_HOST,
-}
-"""By OpenSSL's number of what is wrong with a certificate (X509_V_ERR_…)."""
-
-
-def judge_failure(error: BaseException, host: str, timeout_s: float, *, begun: bool = False) -> Finding:
-    """Say what an error of the client means; for errors with an HTTP answer use `judge`.
-
-    Args:
-        error: What was raised.
-        host: Who was asked.
-        timeout_s: Seconds of silence that were allowed.
-        begun: A part of the answer had come.
-    """
-    found = list(causes(error))
-    untrusted = next((each for each in found if isinstance(each, ssl.SSLCertVerificationError)), None)
-    if untrusted is not None:
-        return "unreachable", _CERTIFICATES.get(untrusted.verify_code, _NOT_TRUSTED).format(host=host)
-    for kinds, word, sentence in (*(_cuts() if begun else ()), *_failures()):
-        if any(isinstance(each, kinds) for each in found):
-            return word, sentence.format(host=host, timeout=f"{timeout_s:g}")
-    return "unknown", f"{host} answered something that keytui does not understand. Check the base URL."
-
-
-def _cuts() -> tuple[_Failure, ...]:
-    """What some kinds of errors mean in the middle of an answer."""
-    import httpx2
-
-    silence = "The answer was cut: {host} sent nothing for {timeout} s. Try again in a moment."
-    lost = "The answer was cut: {host} closed the connection before its end. Try again in a moment."
-    return (
-        ((TimeoutError, httpx2.TimeoutException), "unreachable", silence),
-        ((httpx2.RemoteProtocolError, ConnectionError), "unreachable", lost),
-    )
-
-
-def _failures() -> tuple[_Failure, ...]:
-    """Kinds of errors and what they mean, the more telling ones first."""
-    import httpx2
-
-    from keytui.providers.sdk import AnswerTooLong, CertificatesUnusable, ProxyUnusable
-
-    return (
-        (
-            (CertificatesUnusable,),
-            "unreachable",
-            "The certificates to trust cannot be read, so nothing was sent. Check SSL_CERT_FILE and SSL_CERT_DIR.",
-        ),
-        ((socket.gaierror,), "unreachable", "The name {host} was not found. Check the base URL and the network."),
-        ((ssl.SSLError,), "unreachable", "No secure connection to {host}: does it speak https?"),
-        ((ConnectionRefusedError,), "unreachable", "Nothing listens at {host}. Is the server running?"),
-        (
-            (httpx2.ProxyError, ProxyUnusable),
-            "unreachable",
-            "The proxy did not let us through. Check the proxy variables.",
-        ),
-        (
-            (TimeoutError, httpx2.TimeoutException),
-            "unreachable",
-            "{host} did not answer within {timeout} s. Try again in a moment.",
-        ),
-        (
-            (AnswerTooLong, httpx2.DecodingError),
-            "unknown",
-            "{host} sent something that is no API's answer. Check the base URL.",
-        ),
-        (
-            (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError, ConnectionError),
-            "unreachable",
-            "{host} closed the connection before it had answered. Try again in a moment.",
-        ),
-        (
-            (OSError, httpx2.ConnectError, httpx2.NetworkError),
-            "unreachable",
-            "{host} cannot be reached from here. Check the network and the base URL.",
-        ),
-    )
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, what caused it, and the members of groups (a host with several addresses)."""
-    waiting, seen = [error], set[int]()
-    while waiting:
-        each = waiting.pop()
-        if id(each) in seen:
-            continue
-        seen.add(id(each))
-        yield each
-        waiting.extend(other for other in (each.__cause__, each.__context__) if other is not None)
-        if isinstance(each, BaseExceptionGroup):
-            waiting.extend(each.exceptions)
 
 
 def plain_code(code: object, secret: Secret) -> str | None:

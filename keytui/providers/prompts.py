@@ -183,18 +183,18 @@ async def _open(
     kind = response.headers.get("content-type", "").lower()
     if isinstance(got, httpx2.Response) or "json" in kind or "html" in kind:
         answer.streamed = False
-        return _whole(response, answer, timeout_s)
+        return _whole(response, key, answer, timeout_s)
     return _pieces(got, answer, timeout_s)
 
 
-async def _whole(response: httpx2.Response, answer: Answer, timeout_s: float) -> AsyncGenerator[str]:
+async def _whole(response: httpx2.Response, key: Key, answer: Answer, timeout_s: float) -> AsyncGenerator[str]:
     """Yield the text of an answer that is no stream, in one piece."""
     async with asyncio.timeout(timeout_s):
         body = await response.aread()
     parsed = await asyncio.to_thread(checks.parse, body)
     if isinstance(parsed, dict) and parsed.get("error"):
         reason = mapping.read_error(parsed)
-        word, detail = mapping.judge(reason, response.url.netloc.decode("ascii", "replace"))
+        word, detail = failures.of_prompt(reason, key)
         code = mapping.plain_code(reason.code, answer.secret)
         raise failed(word, detail, answer.status, code, answer.request_id, said=answer.limits)
     if text := (answer.take(parsed) + answer.end())[:ANSWER_LIMIT]:
