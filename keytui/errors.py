@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import ClassVar
 
-    from keytui.model import Verdict
+    from keytui.model import RotationState, Verdict
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -185,6 +185,22 @@ class ExpiryRequired(ProviderError):
     """A policy of the organization wants new keys to expire, or sooner than was asked for."""
 
     exit_code = EXIT_REFUSED
+
+
+class LeftBehind(KeytuiError):
+    """A rotation cannot be given up without leaving a key at its provider; the sentence says which, and where it is.
+
+    Attributes:
+        rotation_id: The rotation.
+        state: How far it had got when this was said.
+        cause: Why the provider was not made to end that key.
+    """
+
+    def __init__(self, sentence: str, rotation_id: int, state: RotationState, cause: KeytuiError, hint: str) -> None:
+        super().__init__(sentence, hint)
+        self.rotation_id = rotation_id
+        self.state = state
+        self.cause = cause
 
 
 class NotConfirmed(KeytuiError):

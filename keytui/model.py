@@ -287,7 +287,7 @@ class Event(NamedTuple):
 
     Attributes:
         type: "added", "edited", "deleted", "restored", "rotated", "checked", "undone", "moved", "purged",
-            "recovered" or "revoked".
+            "recovered", "revoked" or "given up".
         detail: One sentence for the person.
         undoable: Whether `undo` can still take it back.
         readdresses: Whether taking it back changes where the key is sent.

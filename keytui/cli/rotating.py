@@ -8,7 +8,16 @@ import time
 
 from keytui.cli import asking, drawing, parsing, rendering
 from keytui.cli.session import say
-from keytui.errors import EXIT_DONE, EXIT_FAILED, KeytuiError, SecretDamaged, SecretMissing, UsageError
+from keytui.errors import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    KeytuiError,
+    LeftBehind,
+    ProviderUnreachable,
+    SecretDamaged,
+    SecretMissing,
+    UsageError,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +48,7 @@ def arguments_rotate(parser: ArgumentParser) -> None:
     grace.add_argument("--now", action="store_true", help="revoke the old key right after the switch")
     parser.add_argument("--dry-run", action="store_true", help="say what --issue would do, and do nothing")
     parser.add_argument("--resume", action="store_true", help="go on with every rotation that was interrupted or waits")
+    parser.add_argument("--give-up", action="store_true", help="give up the rotation of this key that has not ended")
     parser.add_argument("-y", dest="yes", action="store_true", help="do not ask")
     parser.add_argument("--json", action="store_true", help="print an object; with --resume an array of them")
 
@@ -58,16 +68,21 @@ def run_rotate(options: Namespace, session: Session) -> int:
     if options.resume:
         return _resume(options, session)
     key = session.store.find(options.name)
+    if options.give_up:
+        return _give_up(options, session, key)
     return _issue(options, session, key) if options.issue else _paste(options, session, key)
 
 
 def _check(options: Namespace) -> None:
     if options.resume:
-        if options.name or options.issue or _given(options, (*_ISSUE_ONLY, *_PASTED_ONLY, "grace", "dry_run")):
+        others = (*_ISSUE_ONLY, *_PASTED_ONLY, "grace", "dry_run", "give_up")
+        if options.name or options.issue or _given(options, others):
             raise UsageError("--resume goes on with every rotation and takes no name.", "Also possible: --now, -y.")
         return
     if not options.name:
         raise UsageError("Name the key to rotate, or use --resume.", "See: keytui rotate --help")
+    if options.give_up and (options.issue or _given(options, (*_PASTED_ONLY, *_ISSUE_ONLY, "grace", "now", "dry_run"))):
+        raise UsageError("--give-up ends a rotation and begins none.", "Also possible: -y, --json.")
     if options.issue and _given(options, _PASTED_ONLY):
         raise UsageError("--issue has the provider make the new key, so none is pasted.", "Use one of the two.")
     wrong = _given(options, (*_ISSUE_ONLY, "grace", "now", "dry_run"))
@@ -194,6 +209,52 @@ def _go_on(session: Session, row: Rotation, *, now: bool) -> tuple[dict[str, obj
     return _outcome_json(name, outcome), EXIT_DONE
 
 
+# --- giving up
+
+
+def _give_up(options: Namespace, session: Session, key: Key) -> int:
+    from keytui.flows import giving_up, issuing, rotation
+
+    session.store.recover()
+    row = next((each for each in session.store.rotations() if each.key_id == key.id), None)
+    if row is None:
+        raise KeytuiError(f"No rotation of {key.name} is under way.")
+    row_id = row.id
+    if row.kind == "pasted":
+        asking.confirm(f"Delete the stored new key of {key.name}, at once and not to the trash?", yes=options.yes)
+        session.unlocked(lambda: asyncio.run(rotation.discard(session.store, row_id)))
+    else:
+        revoked = "Its new key is revoked. " if row.kind == "issued" and row.state in issuing.GIVEN_UP else ""
+        asking.confirm(f"{revoked}Give up what is under way for {key.name}?", yes=options.yes)
+        try:
+            session.unlocked(lambda: asyncio.run(giving_up.abandon(session.store, row_id)))
+        except LeftBehind as left:
+            _leave(session, left, yes=options.yes)
+    say(f"Given up. {key.name} is as it is: the key in use stays.")
+    if options.json:
+        rendering.print_json(_outcome_json(key.name, issuing.Outcome(key, "abandoned", None, revoked=False)))
+    session.tidy()
+    return EXIT_DONE
+
+
+def _leave(session: Session, left: LeftBehind, *, yes: bool) -> None:
+    """Give up what leaves a key at the provider, if the person agrees once more.
+
+    Raises:
+        ProviderUnreachable: It cannot be asked now, which may pass, and there is nobody here who decides.
+    """
+    from keytui.flows import giving_up
+
+    for sentence in (left.cause.sentence, left.sentence, left.hint):
+        if sentence:
+            say(sentence)
+    if isinstance(left.cause, ProviderUnreachable) and (yes or not asking.has_terminal()):
+        left.cause.hint = "Try again later; to give it up anyway, run the command on a terminal without -y."
+        raise left.cause
+    asking.confirm("Give it up anyway?", yes=yes)
+    session.unlocked(lambda: asyncio.run(giving_up.leave(session.store, left)))
+
+
 # --- pasted
 
 
@@ -215,7 +276,7 @@ def _paste(options: Namespace, session: Session, key: Key) -> int:
         outcome = session.storing(rotate)
     except KeyboardInterrupt:
         if any(row.key_id == key.id and row.state in rotation.KEPT for row in session.store.rotations()):
-            say(f"\nStopped; the old key of {key.name} stays in use. {rotation.kept_hint()}")
+            say(f"\nStopped; the old key of {key.name} stays in use. {rotation.kept_hint(key.name)}")
         raise
     if not outcome.switched:
         raise rotation.not_switched(outcome)

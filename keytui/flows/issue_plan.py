@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
 from contextlib import suppress
 
@@ -244,7 +245,7 @@ def _earlier(store: Keystore, key: Key) -> Rotation | None:
         return earlier
     hint = "Go on with it: keytui rotate --resume"
     if earlier.kind == "pasted":
-        hint = "Paste that key again, or give that rotation up first."
+        hint = f"{hint}, or give it up: keytui rotate {shlex.quote(key.name)} --give-up"
     raise KeytuiError(f"“{key.name}” is already being rotated.", hint)
 
 

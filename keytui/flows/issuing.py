@@ -108,29 +108,13 @@ async def drive(store: Keystore, rotation_id: int, *, stage: Tell, fresh: bool =
             await asyncio.to_thread(store.note_rotation, rotation_id, error.sentence)
         raise
     finally:
-        lock.release(ended=_ended(store, rotation_id))
+        lock.release(ended=ended(store, rotation_id))
 
 
 async def end_now(store: Keystore, rotation_id: int, *, stage: Tell) -> Outcome:
     """End the grace period now: the retiring key is revoked and proven dead. Raises as drive()."""
     await asyncio.to_thread(store.hasten_rotation, rotation_id)
     return await drive(store, rotation_id, stage=stage)
-
-
-async def abandon(store: Keystore, rotation_id: int) -> None:
-    """Give up a rotation that has not switched: what the provider issued for it is revoked, the old key stays.
-
-    Raises:
-        KeytuiError: It has switched already, or the provider cannot be asked; then it stays in the journal.
-    """
-    lock = store.rotation_lock(rotation_id)
-    lock.acquire()
-    run = Run(store, rotation_id, lambda _stage: None)
-    try:
-        async with run.stack:
-            await run.give_up()
-    finally:
-        lock.release(ended=_ended(store, rotation_id))
 
 
 class Run:
@@ -189,19 +173,20 @@ class Run:
             self._issuer = await self.stack.enter_async_context(opened)
         return self._issuer
 
-    async def give_up(self) -> None:
-        """Revoke what was issued and end the rotation; see abandon()."""
-        rotation = await self.row()
-        if rotation is None or rotation.kind != "issued" or rotation.state not in GIVEN_UP:
-            raise KeytuiError("This rotation can no longer be given up.", "Undo the switch, or let it end.")
-        key = await asyncio.to_thread(self.store.key, rotation.key_id)
-        issuer = await self.issuer(rotation, key)
-        if rotation.remote_id:
-            await issuer.revoke(remotes.issued_by(rotation), keep=await self._kept(key))
-        else:
-            await self._revoke_orphans(issuer, rotation, key)
-        await retiring.sweep(self, issuer, rotation, keep=await self._kept(key))
-        await asyncio.to_thread(self.store.abandon_rotation, self._id, settled=True)
+    async def revoke_orphans(self, issuer: Issuer, rotation: Rotation, key: Key) -> bool:
+        """Revoke a key that was asked for and never arrived; return whether there was one."""
+        found = await issuer.find(rotation.remote_name)
+        if not found:  # a new key can be missing from the list at first
+            await asyncio.sleep(min(patience.PAUSE_S, self.store.settings.propagation_seconds))
+            found = await issuer.find(rotation.remote_name)
+        for remote in found:
+            await issuer.revoke(remote, keep=await self.kept(key))
+        return bool(found)
+
+    async def kept(self, key: Key) -> tuple[str, ...]:
+        """Return the id that no revocation may take along: of the key in use, if it is known."""
+        versions = await asyncio.to_thread(self.store.versions, key.id)
+        return tuple(each.remote_id for each in versions if each.state == "current" and each.remote_id)
 
     # --- planned → issued → stored
 
@@ -259,22 +244,13 @@ class Run:
 
     async def _look_for_lost(self, issuer: Issuer, rotation: Rotation, key: Key) -> Rotation:
         """Revoke a key whose answer never came, and name the next try; its secret cannot be had again."""
-        found = await self._revoke_orphans(issuer, rotation, key)
+        found = await self.revoke_orphans(issuer, rotation, key)
         return await asyncio.to_thread(self.store.plan_again, self._id, unsure=not found)
-
-    async def _revoke_orphans(self, issuer: Issuer, rotation: Rotation, key: Key) -> bool:
-        found = await issuer.find(rotation.remote_name)
-        if not found:  # a new key can be missing from the list at first
-            await asyncio.sleep(min(patience.PAUSE_S, self.store.settings.propagation_seconds))
-            found = await issuer.find(rotation.remote_name)
-        for remote in found:
-            await issuer.revoke(remote, keep=await self._kept(key))
-        return bool(found)
 
     async def _take_back(self, issuer: Issuer, remote: Remote, key: Key) -> None:
         """Revoke a key that could not be stored. Where that fails too, the journal knows it and a later run does it."""
         with suppress(KeytuiError):
-            await issuer.revoke(remote, keep=await self._kept(key))
+            await issuer.revoke(remote, keep=await self.kept(key))
             await asyncio.to_thread(self.store.plan_again, self._id, unsure=False)
             await asyncio.to_thread(self.store.abandon_rotation, self._id, settled=True)
 
@@ -289,7 +265,7 @@ class Run:
     async def _begin_again(self, rotation: Rotation, key: Key) -> None:
         """Revoke the new key, whose secret is lost."""
         issuer = await self.issuer(rotation, key)
-        await issuer.revoke(remotes.issued_by(rotation), keep=await self._kept(key))
+        await issuer.revoke(remotes.issued_by(rotation), keep=await self.kept(key))
         await asyncio.to_thread(self.store.plan_again, self._id, unsure=False)
         self._fresh = True
 
@@ -316,7 +292,7 @@ class Run:
         self.tell(Stage("verified", "failed", verdict.detail))
         if verdict.word == "invalid":
             issuer = await self.issuer(rotation, key)
-            await issuer.revoke(remotes.issued_by(rotation), keep=await self._kept(key))
+            await issuer.revoke(remotes.issued_by(rotation), keep=await self.kept(key))
             await asyncio.to_thread(self.store.abandon_rotation, self._id, settled=True)
             refused = KeyRefused(verdict, "The new key was revoked again. Try once more.")
             refused.sentence = f"“{key.name}” was not rotated: its new key was not accepted. The old one stays in use."
@@ -351,11 +327,6 @@ class Run:
                 self._secret = await asyncio.to_thread(self.store.read, rotation.key_id, rotation.new_version)
         return self._secret
 
-    async def _kept(self, key: Key) -> tuple[str, ...]:
-        """Return the id that no revocation may take along: of the key in use, if it is known."""
-        versions = await asyncio.to_thread(self.store.versions, key.id)
-        return tuple(each.remote_id for each in versions if each.state == "current" and each.remote_id)
-
     async def _outcome(self, rotation: Rotation | None, *, revoked: bool) -> Outcome:
         if rotation is None:
             return Outcome(None, "done", None, revoked=True)
@@ -377,7 +348,8 @@ def _begin(store: Keystore, plan: Plan) -> Rotation:
     )
 
 
-def _ended(store: Keystore, rotation_id: int) -> bool:
+def ended(store: Keystore, rotation_id: int) -> bool:
+    """Whether nobody drives a rotation any more, so that its lock's file can go."""
     try:
         return store.rotation(rotation_id).state in ("done", "abandoned")
     except KeytuiError as error:

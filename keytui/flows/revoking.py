@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from keytui.flows import issuing, remotes
+from keytui.errors import LeftBehind
+from keytui.flows import giving_up, issuing, remotes
 from keytui.flows.issue_plan import look, named, unclear
 from keytui.record import NamedTuple
 
@@ -77,7 +78,10 @@ async def start(store: Keystore, plan: Plan, *, stage: Callable[[Stage], None]) 
         return await issuing.drive(store, earlier.id, stage=stage)
     if earlier is not None and earlier.kind == "issued":
         if earlier.state in issuing.GIVEN_UP:
-            await issuing.abandon(store, earlier.id)
+            try:
+                await giving_up.abandon(store, earlier.id)
+            except LeftBehind as left:
+                raise left.cause from None
         else:
             await issuing.end_now(store, earlier.id, stage=lambda _stage: None)
     elif earlier is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import shlex
 from contextlib import suppress
 
 from keytui.errors import (
@@ -167,15 +168,15 @@ def not_switched(outcome: RotationOutcome) -> KeytuiError:
         return KeytuiError(f"{outcome.key.name} was not rotated. The old key stays in use.")
     error = KeyRefused(verdict) if verdict.word in ("invalid", "no_quota") else ProviderUnreachable(verdict)
     error.sentence = f"{outcome.key.name} was not rotated and the old key stays in use: {verdict.detail}"
-    error.hint = kept_hint()
+    error.hint = kept_hint(outcome.key.name)
     return error
 
 
-def kept_hint() -> str:
+def kept_hint(name: str) -> str:
     """Return what to do about a new key that is stored and not in use, for the command line."""
     return (
-        "The new key is stored. Check it again: keytui rotate --resume. To switch to it unchecked, paste it again with"
-        " --no-check."
+        "The new key is stored. Check it again: keytui rotate --resume. Give it up: keytui rotate"
+        f" {shlex.quote(name)} --give-up. To switch to it unchecked, paste it again with --no-check."
     )
 
 

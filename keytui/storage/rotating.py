@@ -80,6 +80,18 @@ class Rotating:
 
         rotations.abandon(self._core, rotation_id, settled=settled)
 
+    def leave_rotation(self, rotation_id: int, sentence: str) -> None:
+        """Give an issued rotation or a revocation up although its provider still has a key of it.
+
+        Before the switch the new version is deleted; after it, the new one stays in use. Nothing is asked to end.
+
+        Args:
+            sentence: What lives on and where, for the key's history.
+        """
+        from keytui.storage import rotations
+
+        rotations.leave(self._core, rotation_id, sentence)
+
     # --- issued by the provider
 
     def plan_rotation(

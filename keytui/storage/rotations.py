@@ -110,6 +110,24 @@ def abandon(core: Core, rotation_id: int, *, settled: bool = False) -> None:
                 endings.empty_abandoned(core, rotation.key_id, rotation.new_version, "abandon")
 
 
+def leave(core: Core, rotation_id: int, sentence: str) -> None:
+    """End a rotation although its provider still has a key of it; see Keystore.leave_rotation."""
+    with core.lock:
+        rotation = _unfinished(core, rotation_id)
+        key = rows.key(core.index, rotation.key_id)
+        switched = rotation.kind == "issued" and rotation.state in issued.RETIRING
+        with core.index.write() as transaction:
+            transaction.execute(
+                "UPDATE rotations SET state = ?, note = '', updated_at = ? WHERE id = ?",
+                ("done" if switched else "abandoned", core.now(), rotation_id),
+            )
+            journal.note(transaction, key.id, key.name, "given up", sentence, at=core.now())
+        steps.reached("abandon.marked")
+        if not switched and rotation.new_version is not None:
+            with suppress(StoreError):  # locked: recovery empties the slot later
+                endings.empty_abandoned(core, key.id, rotation.new_version, "abandon")
+
+
 def end_of(grace_s: int, now: int) -> int:
     """Return when a grace period that begins now is over; in whole seconds, and never shorter than was promised."""
     return now + grace_s + 1 if grace_s else now

@@ -14,6 +14,7 @@ from keytui.tui.jobs import Jobs
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from keytui.errors import LeftBehind
     from keytui.flows.issue_plan import Plan
     from keytui.flows.issuing import Outcome
     from keytui.flows.revoking import Plan as RevokingPlan
@@ -81,13 +82,13 @@ class Issuing(Jobs):
         else:
             self._begin(key, self._driving(rotation_id))
 
-    def give_up(self, key: Key, rotation_id: int) -> None:
-        """Give up a rotation before its switch: what was issued is revoked."""
-        from keytui.flows import issuing
+    def give_up(self, key: Key, rotation_id: int, left: LeftBehind | None = None) -> None:
+        """Give up a rotation before its switch: what was issued is revoked, or with `left` stays at the provider."""
+        from keytui.flows import giving_up, issuing
 
         async def abandon(stage: Callable[[Stage], None]) -> Outcome:
             del stage
-            await issuing.abandon(self.store, rotation_id)
+            await (giving_up.abandon(self.store, rotation_id) if left is None else giving_up.leave(self.store, left))
             return issuing.Outcome(key, "abandoned", None, revoked=False)
 
         self._begin(key, abandon)

@@ -99,6 +99,60 @@ def test_a_refused_admin_key_is_5_and_changes_nothing(keytui: Commands, server: 
     assert keytui("rotate", "--resume").code == 0
 
 
+def test_giving_up_revokes_what_was_issued(keytui: Commands, server: DemoServer, old_id: str) -> None:
+    server.admin.fault("drop_after", "POST", "/api_keys", times=2)
+    assert keytui("rotate", "work", "--issue", "--old-key-id", old_id, "--now", "-y").code == 6
+    assert keytui("rotate", "work", "--give-up").code == 8
+    ran = keytui("rotate", "work", "--give-up", "-y", "--json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["state"] == "abandoned"
+    assert live(server) == {old_id}
+    assert keytui("rotate", "work", "--give-up", "-y").code == 1
+    assert keytui("get", "work").out.strip() == OLD
+
+
+def test_giving_up_with_a_dead_admin_key_says_what_lives_on(keytui: Commands, server: DemoServer, old_id: str) -> None:
+    assert keytui("rotate", "work", "--issue", "--old-key-id", old_id, "--grace", "1h", "-y").code == 0
+    new = keytui("get", "work").out
+    assert keytui("rotate", "work", "--give-up", "-y").code == 1  # it can be undone or ended
+    server.register(model.Secret(ADMIN), "invalid")
+    asked = keytui("rotate", "work", "--give-up")
+    assert (asked.code, keytui("rotate", "--resume").err.count("work")) == (8, 1)
+    ran = keytui("rotate", "work", "--give-up", "-y")
+    assert ran.code == 0, ran.err
+    for part in (old_id, "Revoke it by hand: https://", "keytui rotate boss", "The key in use stays."):
+        assert part in ran.err
+    assert keytui("get", "work").out == new
+    assert "nothing to resume" in keytui("rotate", "--resume").err
+    assert old_id in keytui("show", "work", "--json").out
+    assert keytui("delete", "boss", "-y").code == 0
+
+
+def test_giving_up_while_the_provider_is_away_is_not_for_scripts(
+    keytui: Commands, server: DemoServer, old_id: str
+) -> None:
+    server.admin.fault("drop_after", "POST", "/api_keys", times=2)
+    assert keytui("rotate", "work", "--issue", "--old-key-id", old_id, "--now", "-y").code == 6
+    server.stop()
+    ran = keytui("rotate", "work", "--give-up", "-y")
+    assert ran.code == 6
+    assert "without -y" in ran.err
+    assert '"rotating"' in keytui("list", "--json").out
+
+
+def test_a_pasted_key_is_given_up(keytui: Commands, server: DemoServer, old_id: str) -> None:
+    assert old_id
+    mine = fake_key().reveal()
+    server.register(model.Secret(mine), "no_quota")
+    ran = keytui("rotate", "work", "--stdin", stdin=mine)
+    assert ran.code == 5
+    assert "keytui rotate work --give-up" in ran.err
+    assert keytui("rotate", "work", "--give-up").code == 8
+    assert keytui("rotate", "work", "--give-up", "-y").code == 0
+    assert keytui("get", "work").out.strip() == OLD
+    assert len(keytui.memory.secrets) == 2
+
+
 def test_without_an_admin_key_it_is_said_what_to_do(keytui: Commands, server: DemoServer, old_id: str) -> None:
     assert old_id in live(server)
     assert keytui("delete", "boss", "-y").code == 0
@@ -155,6 +209,8 @@ def test_an_admin_key_is_sent_no_prompt(keytui: Commands, server: DemoServer, ol
         ("rotate",),
         ("rotate", "work", "--resume"),
         ("rotate", "work", "--now"),
+        ("rotate", "work", "--give-up", "--issue"),
+        ("rotate", "--resume", "--give-up"),
         ("rotate", "work", "--issue", "--stdin"),
         ("rotate", "work", "--issue", "--now", "--grace", "1h"),
         ("delete", "work", "--admin", "boss"),

@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from keytui.errors import KeyRefused, KeytuiError, ProviderUnreachable, StoreBusy, StoreRefused, UndoRefused, UsageError
-from keytui.flows import issue_plan, issuing, patience, undoing
+from keytui.errors import (
+    KeyRefused,
+    KeytuiError,
+    LeftBehind,
+    ProviderUnreachable,
+    StoreBusy,
+    StoreRefused,
+    UndoRefused,
+    UsageError,
+)
+from keytui.flows import giving_up, issue_plan, issuing, patience, revoking, undoing
+from keytui.model import RemoteKey
 from keytui.providers import checks
-from tests.flows.issued import World
+from tests.flows.issued import ACCOUNT, World
 from tests.stores import fake_key, memory_store
 
 if TYPE_CHECKING:
@@ -204,9 +214,88 @@ async def test_a_rotation_that_has_not_switched_can_be_given_up(world: World) ->
     world.server.admin.fault("drop_after", "POST", "api_keys", times=2)
     with pytest.raises(ProviderUnreachable):
         await issuing.drive(world.store, rotation.id, stage=world.told.append, fresh=True)
-    await issuing.abandon(world.store, rotation.id)
+    await giving_up.abandon(world.store, rotation.id)
     assert world.live() == {world.old_id}
     assert world.store.rotations() == []
+
+
+async def test_what_a_dead_admin_key_cannot_revoke_is_named_and_can_be_left(world: World) -> None:
+    world.server.admin.fault("error_500", "POST", "api_keys", times=2)
+    with pytest.raises(ProviderUnreachable):
+        await world.rotate()
+    (row,) = world.store.rotations()
+    world.server.register(world.store.read(world.admin.id), "invalid")
+    with pytest.raises(LeftBehind) as raised:
+        await giving_up.abandon(world.store, row.id)
+    left = raised.value
+    assert isinstance(left.cause, KeyRefused)
+    assert row.remote_name in left.sentence
+    assert "https://" in left.sentence
+    assert f"keytui rotate {world.admin.name}" in left.hint
+    assert [each.id for each in world.store.rotations()] == [row.id]
+    await giving_up.leave(world.store, left)
+    assert world.store.rotations() == []
+    assert world.current_id() == world.old_id
+    assert row.remote_name in world.store.events(world.key.id)[0].detail
+    world.store.delete(world.admin.id)  # nothing needs it any more
+
+
+async def test_a_new_key_left_behind_is_revoked_by_the_next_rotation(world: World) -> None:
+    plan = await issue_plan.plan(world.store, world.key.id, grace_s=0)
+    rotation = issuing._begin(world.store, plan)
+    new = fake_key()
+    left_id = world.server.admin.add_key(new, rotation.remote_name, account=ACCOUNT)
+    world.store.keep_issued(rotation.id, new, RemoteKey(left_id, plan.home.project_id, plan.home.account_id))
+    admin = world.store.read(world.admin.id)
+    world.server.register(admin, "invalid")
+    with pytest.raises(LeftBehind, match=left_id) as raised:
+        await giving_up.abandon(world.store, rotation.id)
+    await giving_up.leave(world.store, raised.value)
+    assert [version.state for version in world.store.versions(world.key.id)] == ["current"]
+    assert world.live() == {world.old_id, left_id}
+    world.server.register(admin, "valid")
+    await world.rotate()
+    assert world.live() == {world.current_id()}
+
+
+async def test_an_old_key_that_no_admin_key_can_end_is_named_and_can_be_left(world: World) -> None:
+    await world.rotate(grace_s=3_600)
+    (row,) = world.store.rotations()
+    with pytest.raises(KeytuiError, match="no longer be given up"):
+        await giving_up.abandon(world.store, row.id)
+    world.server.register(world.store.read(world.admin.id), "invalid")
+    with pytest.raises(LeftBehind, match=world.old_id) as raised:
+        await giving_up.abandon(world.store, row.id)
+    current = world.current_id()
+    await giving_up.leave(world.store, raised.value)
+    assert world.store.rotations() == []
+    assert world.current_id() == current != world.old_id
+    assert [version.state for version in world.store.versions(world.key.id)] == ["current", "previous"]
+    with pytest.raises(KeytuiError, match="got further"):
+        await giving_up.leave(world.store, raised.value)
+
+
+async def test_an_end_that_was_tried_and_failed_can_be_left(world: World) -> None:
+    world.server.admin.fault("error_500", "DELETE", times=1)
+    with pytest.raises(ProviderUnreachable):
+        await world.rotate()
+    (row,) = world.store.rotations()
+    with pytest.raises(LeftBehind, match=world.old_id) as raised:
+        await giving_up.abandon(world.store, row.id)
+    await giving_up.leave(world.store, raised.value)
+    assert world.store.rotations() == []
+    assert world.old_id in world.live()
+
+
+async def test_a_revocation_that_no_admin_key_can_carry_out_is_given_up(world: World) -> None:
+    plan = await revoking.plan(world.store, world.key.id)
+    rotation = revoking._begin(world.store, plan)
+    world.server.register(world.store.read(world.admin.id), "invalid")
+    with pytest.raises(LeftBehind, match=world.old_id) as raised:
+        await giving_up.abandon(world.store, rotation.id)
+    await giving_up.leave(world.store, raised.value)
+    assert world.store.rotations() == []
+    assert world.store.read(world.key.id) == world.old
 
 
 async def test_deleting_a_key_cannot_forget_what_its_provider_issued(world: World) -> None:

@@ -185,6 +185,27 @@ async def test_rotation_that_stopped_can_be_given_up(world: World) -> None:
     assert world.store.rotations() == []
 
 
+async def test_rotation_whose_admin_key_died_is_given_up_once_it_is_said_what_lives_on(world: World) -> None:
+    key, old = add(world)
+    async with opened(world) as app:
+        await planned(app)
+        world.server.admin.fault("drop_after", "POST", "/api_keys", times=2)
+        await app.press("ctrl+s")
+        await sees(app, "Give it up")
+        world.server.register(ADMIN, "invalid")
+        await app.press("ctrl+g")
+        await sees(app, "Give it up anyway")
+        assert "may have a key named" in text(app)
+        await app.press("ctrl+g")
+        await sees(app, "Give it up anyway?")
+        await app.press("enter")
+        assert len(world.store.rotations()) == 1
+        await app.press("ctrl+g", "y")
+        await sees(app, "Given up.")
+    assert in_use(world, key) == old
+    assert world.store.rotations() == []
+
+
 @pytest.mark.slow
 async def test_admin_key_that_is_refused_leaves_everything_and_says_so(world: World) -> None:
     add(world)

@@ -8,7 +8,7 @@ from textual import work
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from keytui.errors import KeytuiError
+from keytui.errors import KeytuiError, LeftBehind
 from keytui.flows import issue_plan, issuing
 from keytui.providers import catalog
 from keytui.tui import access
@@ -68,6 +68,7 @@ class IssueScreen(Following):
         self._label = catalog.provider(key.provider).label
         self._plan: Plan | None = None
         self._rotation: Rotation | None = None
+        self._left: LeftBehind | None = None
 
     # --- layout
 
@@ -113,16 +114,15 @@ class IssueScreen(Following):
             self.set_focus(None)
         paste, leave = Hint("Ctrl+N", "Paste one instead", "paste"), Hint("Esc", "Leave", "cancel")
         again = Hint("Ctrl+R", "Try again", "again")
-        give_up = Hint("Ctrl+G", "Give it up", "give_up", danger=True)
+        give_up = Hint("Ctrl+G", "Give it up anyway" if self._left else "Give it up", "give_up", danger=True)
         end = Hint("Ctrl+E", "End the old key now", "end_now", danger=True)
-        can_give_up = self._rotation is not None and self._rotation.state in issuing.GIVEN_UP
         hints: dict[Phase, tuple[Hint, ...]] = {
             "planning": (paste, leave),
             "problem": (again, paste, leave),
             "plan": (Hint("Ctrl+S", "Start", "start"), paste, Hint("Esc", "Cancel", "cancel")),
             "running": (Hint("Esc", "Leave it running", "cancel"),),
             "waiting": (Hint("Enter", "Close", "close"), end),
-            "failed": (again, *((give_up,) if can_give_up else ()), leave),
+            "failed": (again, *((give_up,) if self._rotation is not None else ()), leave),
             "done": (Hint("Enter", "Close", "close"),),
         }
         self.show_keys(hints[phase])
@@ -206,10 +206,23 @@ class IssueScreen(Following):
             self._make_plan()
 
     def action_give_up(self) -> None:
-        """Give the rotation up: the new key is revoked, the old one stays."""
-        if self._phase == "failed" and self._rotation is not None and self._rotation.state in issuing.GIVEN_UP:
+        """Give the rotation up: its new key is revoked, the old one stays. What cannot be revoked is asked about."""
+        from keytui.tui.screens.confirm import ConfirmScreen
+
+        if self._phase != "failed" or self._rotation is None:
+            return
+        rotation_id, left = self._rotation.id, self._left
+        if left is None:
             self.enter("running")
-            self.jobs.give_up(self._key, self._rotation.id)
+            self.jobs.give_up(self._key, rotation_id)
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes and self._phase == "failed":
+                self.enter("running")
+                self.jobs.give_up(self._key, rotation_id, left)
+
+        self.app.push_screen(ConfirmScreen("Give it up anyway?", left.sentence, "y", "Give it up"), answered)
 
     def action_end_now(self) -> None:
         """End the grace period, after a question, which a key typed ahead answers."""
@@ -287,6 +300,7 @@ class IssueScreen(Following):
 
     def ended(self, run: Run) -> None:
         """Show how the worker ended."""
+        left, self._left = self._left, run.error if isinstance(run.error, LeftBehind) else None
         self._rotation = run.rotation
         busy = self.query_one(Busy)
         if run.error is not None:
@@ -294,7 +308,7 @@ class IssueScreen(Following):
         elif run.rotation is not None and run.rotation.state in ("switched", "retiring"):
             self._wait(run.rotation)
         elif run.outcome is not None and run.outcome.state == "abandoned":
-            busy.stop(f"Given up. {_NOTHING}")
+            busy.stop(f"Given up. {_NOTHING if left is None else left.sentence}")
             self.enter("done")
         elif run.outcome is not None and run.outcome.key is None:
             busy.stop("Done. The key is revoked, refused by its provider, and deleted here.")
@@ -312,14 +326,14 @@ class IssueScreen(Following):
         self.enter("waiting")
 
     def _stopped(self, run: Run) -> None:
-        error = run.error
+        error = self._left.cause if self._left is not None else run.error
         assert error is not None  # noqa: S101 - the caller looked
         stepper = self.query_one(Stepper)
         at = next((name for name in reversed(issuing.STAGES) if name in run.stages), "issued")
         stepper.mark(at, "failed", told(error))
         row = run.rotation
         state = _NOTHING if row is None else _REVOKING if row.kind == "revoked" else _STATES.get(row.state, "")
-        self.query_one(Busy).stop(state, "error")
+        self.query_one(Busy).stop(state if self._left is None else self._left.sentence, "error")
         self.enter("failed")
 
 
