@@ -39,6 +39,7 @@ class Answer:
         self.streamed = True
         self.limits = ""
         self.status = 200
+        self._closed = False
         self._scrub = Scrubber(secret)
         self.begin()
 
@@ -60,6 +61,7 @@ class Answer:
             self.usage = _counts(usage)
         choices = _field(chunk, "choices")
         if not isinstance(choices, list) or not choices:
+            self._closed = self._closed or usage is not None
             return ""
         finish = _field(choices[0], "finish_reason")
         if isinstance(finish, str):
@@ -81,8 +83,11 @@ class Answer:
 
     @property
     def complete(self) -> bool:
-        """Whether the provider said that the answer is over; the SDK hides [DONE]."""
-        return self.finish_reason is not None or self.usage is not None
+        """Whether the provider said that the answer is over; the SDK hides [DONE].
+
+        Some servers send usage with every piece: in a stream it is an end only where no piece goes with it.
+        """
+        return self.finish_reason is not None or self._closed or (not self.streamed and self.usage is not None)
 
     @property
     def ttft_ms(self) -> int | None:

@@ -47,7 +47,6 @@ _REFUSED_TEXTS = (
     "api key expired",
     "reported as leaked",
 )
-_ASKS_FOR_A_KEY = re.compile(r"unauthori[sz]ed|api.?key|token|credential|authenticat")
 _PACE = frozenset({"rate_limit_exceeded", "slow_down", "rate_limit_error"})
 """Codes and types of providers that count the requests of a key, and so have read it."""
 _NO_MODEL = re.compile(r"(?<![/\w.-])model\b.*(?:not found|does not exist)", re.DOTALL)
@@ -234,10 +233,14 @@ def _refused(answer: Answer, host: str) -> Finding:
 
 
 def _judge_key(answer: Answer, host: str) -> Finding:
-    if answer.status == 401 and (answer.form != "text" or _ASKS_FOR_A_KEY.search(answer.text)):
+    if answer.status == 401 and answer.form in ("api", "json"):
         return _refused(answer, host)
-    # Google says "denied" also where it was shown no key at all.
-    allowed = "permission" not in f"{answer.type} {answer.code}" or "unregistered" in answer.text
+    # Google says "denied" also where it was shown no key at all, or one of a project that it has suspended.
+    allowed = (
+        "permission" not in f"{answer.type} {answer.code}"
+        or "unregistered" in answer.text
+        or "suspended" in answer.text
+    )
     if answer.status == 403 and answer.form == "api" and not allowed:
         return "restricted", "The key is known, but may not do this. Its permissions are set at the provider."
     if answer.status in (401, 403):

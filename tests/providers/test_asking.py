@@ -251,3 +251,11 @@ async def test_place_holder_for_a_key_hides_no_model(scripted: Callable[..., Scr
     running = scripted(http("200 OK", b'{"data":[{"id":"lm-studio-community/llama"}]}', "Connection: close"))
     listed = await prompts.models(make_key(running.url, "lmstudio"), Secret("lm-studio"), timeout_s=PATIENCE)
     assert listed == ["lm-studio-community/llama"]
+
+
+async def test_usage_in_every_piece_does_not_make_a_cut_answer_whole(scripted: Callable[..., Scripted]) -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    piece = {"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": None}], "usage": usage}
+    running = scripted(_sse(piece, piece))
+    with pytest.raises(ProviderUnreachable, match="The answer was cut"):
+        await _ask(make_key(running.url, model=MODEL))

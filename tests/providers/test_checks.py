@@ -80,7 +80,7 @@ async def test_valid_verdict_holds_its_evidence(server: DemoServer) -> None:
         (http("400 Bad Request", b'[{"error":{"code":400,"message":"API key not valid.","status":"X"}}]'), "invalid"),
         (http("400 Bad Request", b'{"code":"bad","error":"Incorrect API key provided: xa***"}'), "invalid"),
         (http("401 Unauthorized", b'{"detail":"Unauthorized"}'), "invalid"),
-        (http("401 Unauthorized", b""), "invalid"),
+        (http("401 Unauthorized", b""), "unknown"),
         (http("401 Unauthorized", b"<html>Proxy login</html>"), "unknown"),
         (http("403 Forbidden", b"<html>Blocked</html>"), "unknown"),
         (http("403 Forbidden", b'{"error":{"message":"Key limit exceeded","code":403}}'), "no_quota"),
