@@ -28,6 +28,7 @@ class Asking(Reading):
 
     settings: Settings
     clock: Callable[[], float]
+    prompts_sent = 0
 
     def check(self, key_ids: tuple[int, ...]) -> None:
         """Check keys, a few at a time, and record each verdict; the person asked for it."""
@@ -89,8 +90,10 @@ class Asking(Reading):
         """Send a prompt and pass the answer on as it comes."""
         from keytui.tui import access
 
-        ended, proof = messages.PromptEnded(None, "Stopped."), None
-        self.tell(messages.PromptStarted(key_id))
+        self.prompts_sent += 1
+        run = self.prompts_sent
+        ended, proof = messages.PromptEnded(None, "Stopped.", run=run), None
+        self.tell(messages.PromptStarted(key_id, run))
         try:
             key, secret = await access.call(self, self._taken, key_id)
             if "keytui.tui.markdown" not in sys.modules:
@@ -102,16 +105,16 @@ class Asking(Reading):
                 async with aclosing(stream) as parts:
                     async for part in parts:
                         if isinstance(part, prompts.Summary):
-                            ended, proof = messages.PromptEnded(part), (key, secret, part.verdict)
+                            ended, proof = messages.PromptEnded(part, run=run), (key, secret, part.verdict)
                         else:
-                            self.tell(messages.PromptText(part.text))
+                            self.tell(messages.PromptText(part.text, run))
             except ProviderError as error:
-                ended = messages.PromptEnded(None, error.sentence, error.hint, error.verdict)
+                ended = messages.PromptEnded(None, error.sentence, error.hint, error.verdict, run=run)
                 proof = (key, secret, error.verdict)
         except KeytuiError as error:
-            ended = messages.PromptEnded(None, error.sentence, error.hint)
+            ended = messages.PromptEnded(None, error.sentence, error.hint, run=run)
         except Exception as error:
-            ended = messages.PromptEnded(None, f"An error in keytui itself: {place(error)}.")
+            ended = messages.PromptEnded(None, f"An error in keytui itself: {place(error)}.", run=run)
             raise
         finally:
             self.tell(ended)

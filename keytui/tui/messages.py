@@ -106,18 +106,24 @@ class Copied(Message):
 
 
 class PromptStarted(Message):
-    """A test prompt is on its way."""
+    """A test prompt is on its way.
 
-    def __init__(self, key_id: int) -> None:
+    Attributes:
+        run: Number of the prompt; what an earlier one still says is told apart by it.
+    """
+
+    def __init__(self, key_id: int, run: int = 0) -> None:
         self.key_id = key_id
+        self.run = run
         super().__init__()
 
 
 class PromptText(Message):
     """A piece of the answer."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, run: int = 0) -> None:
         self.text = text
+        self.run = run
         super().__init__()
 
 
@@ -125,8 +131,15 @@ class PromptEnded(Message):
     """The answer is over: with numbers, or with the sentence that says why there are none."""
 
     def __init__(
-        self, summary: Summary | None, sentence: str = "", hint: str = "", verdict: Verdict | None = None
+        self,
+        summary: Summary | None,
+        sentence: str = "",
+        hint: str = "",
+        verdict: Verdict | None = None,
+        *,
+        run: int = 0,
     ) -> None:
+        self.run = run
         self.summary = summary
         self.sentence = sentence
         self.hint = hint

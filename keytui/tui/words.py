@@ -78,8 +78,16 @@ def health(key: Key) -> Health:
     if key.state == "interrupted":
         return _INTERRUPTED
     if key.state == "rotating":
-        return _ROTATING
+        return _rotating(key)
     return _VERDICTS[key.verdict] if key.verdict is not None else _UNCHECKED
+
+
+def _rotating(key: Key) -> Health:
+    """What is wrong with the value in use is said during a rotation too: a grace period lasts a day and longer."""
+    found = _VERDICTS[key.verdict] if key.verdict is not None else _ROTATING
+    if found.tone in ("ok", "busy"):
+        return _ROTATING
+    return Health(found.sign, f"{found.word}, rotating", found.tone, (found.word,))
 
 
 def said(word: VerdictWord) -> Health:
@@ -99,6 +107,8 @@ _NEXT: dict[str, str] = {
 
 def next_step(key: Key, now: int) -> str:
     """Return what a person can do about a key's health, or ""."""
+    if key.state == "rotating" and key.verdict in ("invalid", "no_quota"):
+        return "r shows how far its rotation is, o opens the provider's page of keys."
     if key.state != "active":
         return ""
     if key.verdict is None or key.checked_at is None:
@@ -136,17 +146,21 @@ def due(key: Key, now: int) -> tuple[str, str]:
     return text, "warn" if left <= DUE_SOON else ""
 
 
+def _plain_words(found: Health) -> list[str]:
+    return found.word.replace(",", " ").split()
+
+
 STATES = frozenset(
     word
     for found in (*_VERDICTS.values(), _UNCHECKED, _MISSING, _ROTATING, _INTERRUPTED)
-    for word in found.word.split()
+    for word in _plain_words(found)
 ) | {"deleted", "due", "overdue", "expired"}
 """Every word of `states`, but for those of a date."""
 
 
 def states(key: Key, now: int) -> list[str]:
     """Return the words a filter finds a key by that are no text of its own: its health, and whether it is due."""
-    found = health(key).word.split()
+    found = _plain_words(health(key))
     if key.state != "trash" and key.due(now):
         found += ["due", due(key, now)[0]]
     return found

@@ -68,7 +68,7 @@ async def _prompt(app: Driver) -> None:
     while test.asked is None or test.answering:  # noqa: ASYNC110 - a measurement
         await asyncio.sleep(0.02)
     await app.quiet()
-    test.asked = None
+    test._asked = None
 
 
 async def main() -> None:

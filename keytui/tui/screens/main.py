@@ -213,23 +213,26 @@ class MainScreen(Panes):
         if problem is not None or context.key is None or self.test is None:
             self.keytui.say(problem or "No key is selected.", severity="warning")
             return
+        if (other := self.test.other) is not None:
+            self.keytui.say(f"“{words.plain(other.name)}” is still answering. Esc stops it.", severity="warning")
+            return
         self.keytui.prompt(context.key.id, self.test.sent(text), self.test.system.value.strip())
 
     @on(messages.PromptStarted)
     def _prompt_started(self, message: messages.PromptStarted) -> None:
         key = self.listing.key(message.key_id)
         if self.test is not None and key is not None:
-            self.test.start(key)
+            self.test.start(key, message.run)
             self.set_timer(WAIT_SECONDS, self.show_keys, name="show that Esc stops")
 
     @on(messages.PromptText)
     def _prompt_text(self, message: messages.PromptText) -> None:
-        if self.test is not None:
+        if self.test is not None and message.run == self.test.run:
             self.test.add(message.text)
 
     @on(messages.PromptEnded)
     def _prompt_ended(self, message: messages.PromptEnded) -> None:
-        if self.test is not None:
+        if self.test is not None and message.run == self.test.run:
             self.test.end(message.summary, message.sentence, message.hint, message.verdict)
             self.show_keys()
 

@@ -71,7 +71,7 @@ def lines(facts: Facts, now: int) -> list[tuple[str, Parts]]:
 def _health(key: Key, now: int) -> Parts:
     health = words.health(key)
     parts: Parts = [(f"{health.sign} {health.word}".strip(), health.tone)]
-    if key.checked_at is not None and health == words.said(key.verdict or "unknown"):
+    if key.checked_at is not None and health.sign == words.said(key.verdict or "unknown").sign:
         parts.append((f", {words.ago(key.checked_at, now)}", ""))
         if key.latency_ms is not None:
             parts.append((f"  {key.latency_ms} ms", "dim"))

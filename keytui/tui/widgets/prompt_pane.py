@@ -65,7 +65,12 @@ class SystemInput(KeylessInput):
 
 
 class PromptPane(Vertical):
-    """The pane itself. The prompts of this session are kept here, and nowhere else."""
+    """The pane itself. The prompts of this session are kept here, and nowhere else.
+
+    Attributes:
+        run: Number of the prompt whose answer is shown.
+        answering: It is coming in.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = list(actions.bindings("test"))
 
@@ -76,7 +81,9 @@ class PromptPane(Vertical):
         self._place = 0
         self._draft = ""
         self._model: tuple[str, bool] | None = None
-        self.asked: int | None = None
+        self._asked: Key | None = None
+        self._beside: int | None = None
+        self.run = 0
         self.answering = False
         self.border_title = "4 Test"
 
@@ -103,6 +110,17 @@ class PromptPane(Vertical):
     def system(self) -> Input:
         """The system prompt's line."""
         return self.query_one("#system", KeylessInput)
+
+    @property
+    def asked(self) -> int | None:
+        """Id of the key whose answer is shown, or None."""
+        return self._asked.id if self._asked is not None else None
+
+    @property
+    def other(self) -> Key | None:
+        """The key that is answering while another one is selected, or None."""
+        selected = self._key.id if self._key is not None else None
+        return self._asked if self.answering and self.asked != selected else None
 
     # --- what is asked
 
@@ -163,12 +181,12 @@ class PromptPane(Vertical):
     # --- what is shown
 
     def show(self, key: Key | None) -> None:
-        """Follow the selected key; an answer of another key is cleared once it is over."""
+        """Follow the selected key. An answer of another key goes, unless it came in while this one was selected."""
         self._key = key
         if self.answering:
             return
-        if key is None or key.id != self.asked:
-            self.asked = None
+        if key is None or key.id not in (self.asked, self._beside):
+            self._asked = self._beside = None
             self._explain()
         self._title(key)
 
@@ -199,9 +217,9 @@ class PromptPane(Vertical):
         self.query_one(Answer).say(Content.styled(sentence, STYLES["dim"]))
         self.query_one("#numbers", Static).update("")
 
-    def start(self, key: Key) -> None:
+    def start(self, key: Key, run: int) -> None:
         """Clear the pane for a new answer."""
-        self.answering, self.asked = True, key.id
+        self.answering, self._asked, self._beside, self.run = True, key, None, run
         self._title(key)
         self.query_one(Answer).clear()
         self.set_timer(WAIT_SECONDS, self._wait, name="wait for the first token")
@@ -224,7 +242,7 @@ class PromptPane(Vertical):
 
     def end(self, summary: Summary | None, sentence: str, hint: str, verdict: Verdict | None = None) -> None:
         """Show the numbers, or why the answer ended without them; what has come stays."""
-        self.answering = False
+        other, self.answering = self.other, False
         answer = self.query_one(Answer)
         if summary is not None:
             note = Content.styled(numbers(summary), STYLES["dim"])
@@ -238,6 +256,9 @@ class PromptPane(Vertical):
             if not answer.text:
                 answer.say(note)
                 note = Content()
+        if other is not None and self._key is not None:
+            self._beside = self._key.id
+            note = Content.assemble((f"Answer of “{words.plain(other.name)}”  ", STYLES["warn"]), note)
         self.query_one("#numbers", Static).update(note)
         if self._key is not None:
             self.show(self._key)
