@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from keytui.cli.session import Session
+    from keytui.flows.keys import Proposal
     from keytui.model import Key, Secret
 
 
@@ -61,10 +62,18 @@ def run_add(options: Namespace, session: Session) -> int:
     key = session.storing(lambda: keys.add(session.store, fields, secret))
     label = catalog.PROVIDERS[key.provider].label
     say(f"Stored {key.name} ({label}, {key.masked}) in the {'vault' if key.backend == 'vault' else 'OS keyring'}.")
-    if not options.no_check:
+    if not options.no_check and _told_whose(options, proposal):
         _tell_verdict(session, key, secret)
+    elif not options.no_check:
+        say(f"Not checked: it is not sure that this is a key of {label}. If it is: keytui test {key.name}")
     session.tidy()
     return EXIT_DONE
+
+
+def _told_whose(options: Namespace, proposal: Proposal) -> bool:
+    """Whether a check shows the key to nobody whose it may not be: a shape that several share is only a guess."""
+    named = options.provider is not None or options.base_url is not None
+    return named or proposal.sure or bool(catalog.PROVIDERS[proposal.fields.provider].placeholders)
 
 
 def _fields(options: Namespace, proposed: KeyFields) -> KeyFields:

@@ -33,10 +33,12 @@ class Run:
         error: Why it stopped, or None.
         outcome: How far it got, or None before and when it stopped.
         rotation: The journal's row once it ended, or None when the journal has nothing left to do.
+        revoking: Whether the key itself is being revoked, not replaced.
     """
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: Key, *, revoking: bool = False) -> None:
         self.key = key
+        self.revoking = revoking
         self.stages: dict[str, tuple[Stage, float]] = {}
         self.running = True
         self.error: KeytuiError | None = None
@@ -71,16 +73,16 @@ class Issuing(Jobs):
         """Revoke a key as planned."""
         from keytui.flows import revoking
 
-        self._begin(plan.key, lambda stage: revoking.start(self.store, plan, stage=stage))
+        self._begin(plan.key, lambda stage: revoking.start(self.store, plan, stage=stage), revoking=True)
 
-    def go_on(self, key: Key, rotation_id: int, *, now: bool = False) -> None:
+    def go_on(self, key: Key, rotation: Rotation, *, now: bool = False) -> None:
         """Go on with a rotation of any state; with `now` its grace period ends at once."""
         from keytui.flows import issuing
 
         if now:
-            self._begin(key, lambda stage: issuing.end_now(self.store, rotation_id, stage=stage))
+            self._begin(key, lambda stage: issuing.end_now(self.store, rotation.id, stage=stage))
         else:
-            self._begin(key, self._driving(rotation_id))
+            self._begin(key, self._driving(rotation.id), revoking=rotation.kind == "revoked")
 
     def give_up(self, key: Key, rotation_id: int, left: LeftBehind | None = None) -> None:
         """Give up a rotation before its switch: what was issued is revoked, or with `left` stays at the provider."""
@@ -116,15 +118,15 @@ class Issuing(Jobs):
         for key, row in rows:
             earlier = self.runs.get(key.id)
             if earlier is None or (not earlier.running and earlier.error is None):
-                self._begin(key, self._driving(row.id), quiet=True)
+                self._begin(key, self._driving(row.id), revoking=row.kind == "revoked", quiet=True)
 
     def _driving(self, rotation_id: int) -> Doing:
         from keytui.flows import issuing
 
         return lambda stage: issuing.drive(self.store, rotation_id, stage=stage)
 
-    def _begin(self, key: Key, doing: Doing, *, quiet: bool = False) -> None:
-        run = self.runs[key.id] = Run(key)
+    def _begin(self, key: Key, doing: Doing, *, revoking: bool = False, quiet: bool = False) -> None:
+        run = self.runs[key.id] = Run(key, revoking=revoking)
         self._drive(run, doing, quiet=quiet)
 
     @work(description="rotate a key by its provider", group="issue", exit_on_error=False)

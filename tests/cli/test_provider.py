@@ -294,6 +294,15 @@ def test_an_answer_whose_verdict_cannot_be_noted_is_whole(keytui: Commands, serv
 
 
 @pytest.mark.usefixtures("no_notes")
+def test_a_key_of_a_shape_that_several_share_is_shown_to_nobody(
+    keytui: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "check", lambda *_arguments, **_options: pytest.fail("a server was asked"))
+    ran = keytui("add", "guessed", "--stdin", stdin="sk-" + "a1b2c3d4" * 6)
+    assert ran.code == 0
+    assert "Not checked: it is not sure that this is a key of OpenAI. If it is: keytui test guessed" in ran.err
+
+
 def test_add_is_done_although_the_verdict_cannot_be_noted(keytui: Commands, server: DemoServer) -> None:
     server.register(model.Secret(FIRST), "valid")
     ran = keytui("add", "work", "--stdin", "--base-url", server.url, stdin=FIRST)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 
 from keytui.demo.organization import DEFAULT_PROJECT
+from keytui.flows import issuing
 from keytui.model import RemoteKey, Secret
 from keytui.providers import client
 from keytui.storage.keystore import Keystore
@@ -15,6 +17,10 @@ from keytui.tui.screens.rotate import RotateScreen
 from tests.tui.conftest import opened
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keytui.flows.issue_plan import Plan
+    from keytui.flows.rotation import Stage
     from keytui.model import Key
     from keytui.settings import Settings
     from tests.tui.conftest import Driver, World
@@ -235,6 +241,28 @@ async def test_left_rotation_runs_on_and_is_shown_again(world: World) -> None:
         await app.press("escape", "r")
         await sees(app, "End the old key now")  # from the journal alone
         assert live(world) == [old, in_use(world, key)]
+
+
+async def test_end_of_a_rotation_is_no_revocation(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, old = add(world)
+    held, start = asyncio.Event(), issuing.start
+
+    async def slow(store: Keystore, plan: Plan, *, stage: Callable[[Stage], None]) -> issuing.Outcome:
+        await held.wait()
+        return await start(store, plan, stage=stage)
+
+    monkeypatch.setattr(issuing, "start", slow)
+    async with opened(world) as app:
+        await planned(app)
+        await app.press("ctrl+s", "escape", "d", "r")
+        await sees(app, "is being rotated right now. Nothing was revoked.")
+        held.set()
+        await app.until(lambda: not app.app.runs[key.id].running, "the rotation's end")
+        await app.press("j")  # whatever the end has brought is on screen, and no hidden field takes what is typed
+        assert "Revoked" not in text(app)
+        await app.press("ctrl+r")
+        await sees(app, "Type it to agree")
+    assert live(world) == [old, in_use(world, key)]
 
 
 async def test_what_a_killed_process_left_is_finished_at_the_next_start(world: World) -> None:

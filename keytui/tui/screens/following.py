@@ -39,6 +39,7 @@ class Following(Dialog[str]):
         clock: Seconds since the epoch; tests and screenshots freeze it.
     """
 
+    AUTO_FOCUS = ""  # else what is typed while nothing is asked goes into a field that is not shown yet
     CSS_PATH: ClassVar[CSSPathType | None] = ["dialog.tcss", "following.tcss"]
 
     def __init__(self, title: str, store: Keystore, key: Key, *, clock: Callable[[], float] = time.time) -> None:
@@ -56,8 +57,13 @@ class Following(Dialog[str]):
 
     @on(messages.RunMoved)
     def _moved(self, message: messages.RunMoved) -> None:
-        if message.run.key.id == self.key_id:
+        if message.run.key.id == self.key_id and self.follows(message.run):
             self.show_run(message.run)
+
+    def follows(self, run: Run) -> bool:
+        """Whether this screen tells how a worker of its key is doing."""
+        del run
+        return True
 
     def show_run(self, run: Run) -> None:
         """Show how far the worker is, or how it ended."""

@@ -199,7 +199,7 @@ class IssueScreen(Following):
         """Go on with what stopped, or look again."""
         if self._phase == "failed" and self._rotation is not None:
             self.enter("running")
-            self.jobs.go_on(self._key, self._rotation.id)
+            self.jobs.go_on(self._key, self._rotation)
         elif self._phase in ("failed", "problem"):
             self.query_one(Stepper).reset()
             self.enter("planning")
@@ -230,12 +230,12 @@ class IssueScreen(Following):
 
         if self._phase != "waiting" or self._rotation is None:
             return
-        rotation_id = self._rotation.id
+        rotation = self._rotation
 
         def answered(yes: bool | None) -> None:
             if yes and self._phase == "waiting":
                 self.enter("running")
-                self.jobs.go_on(self._key, rotation_id, now=True)
+                self.jobs.go_on(self._key, rotation, now=True)
 
         detail = "It is revoked at once; programs that still use it fail. This cannot be undone."
         self.app.push_screen(ConfirmScreen("End the old key now?", detail, "y", "End it"), answered)

@@ -58,12 +58,28 @@ class RevokeScreen(Following):
     def on_mount(self) -> None:
         """Look at what the provider has."""
         run = self.jobs.runs.get(self.key_id)
-        if run is not None and run.running:
+        if run is not None and run.running and run.revoking:
             self.enter("running")
             self.show_run(run)
         else:
-            self.enter("planning")
-            self._make_plan()
+            self._look()
+
+    def follows(self, run: Run) -> bool:
+        """A rotation of the key is not its revocation, and its end proves nothing about the key in use."""
+        return run.revoking
+
+    def _look(self) -> None:
+        """Make a plan, unless the key is being rotated at this moment."""
+        run = self.jobs.runs.get(self.key_id)
+        if run is not None and run.running:
+            sentence = (
+                f"“{self._key.name}” is being rotated right now. Nothing was revoked. Try again when it has ended."
+            )
+            self.query_one(Busy).stop(sentence, "error")
+            self.enter("problem")
+            return
+        self.enter("planning")
+        self._make_plan()
 
     def enter(self, phase: Phase) -> None:
         """Show what can be done now."""
@@ -110,12 +126,11 @@ class RevokeScreen(Following):
         """Look again, and go on from there."""
         if self._phase == "failed" and self._rotation is not None:
             self.enter("running")  # the person has agreed before it began
-            self.jobs.go_on(self._key, self._rotation.id)
+            self.jobs.go_on(self._key, self._rotation)
         elif self._phase in ("problem", "failed"):
             self.query_one("#name", Input).value = ""
             self.query_one(Stepper).reset()
-            self.enter("planning")
-            self._make_plan()
+            self._look()
 
     @work(exclusive=True, group="plan", description="plan a revocation", exit_on_error=False)
     async def _make_plan(self) -> None:
@@ -144,12 +159,13 @@ class RevokeScreen(Following):
         """Show how it ended."""
         self._rotation = run.rotation
         busy = self.query_one(Busy)
-        if run.error is None:
+        outcome = run.outcome
+        if run.error is None and outcome is not None and outcome.key is None and outcome.revoked:
             busy.stop(f"Revoked: {self._label} refuses the key. It is deleted here as well.")
             self.enter("done")
             return
         at = "done" if "done" in run.stages else "retiring"
-        self.query_one(Stepper).mark(at, "failed", told(run.error))
+        self.query_one(Stepper).mark(at, "failed", told(run.error) if run.error is not None else "Not proven")
         left = "It goes on by itself at the next start." if run.rotation is not None else "The key is where it was."
         busy.stop(f"Not proven revoked; the key is still stored here. {left}", "error")
         self.enter("failed")
