@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -111,18 +112,20 @@ async def _probe(opened: KeyClient, provider: Provider, probe: Probe, secret: Se
 
 async def _without_key(opened: KeyClient, provider: Provider, secret: Secret, found: Found) -> Found:
     """Ask a server that may answer anyone once more without the key: what it says then is what the key is worth."""
-    try:
+    reply: Reply | None = None
+    with suppress(Exception):  # a server can make the libraries raise nearly anything
         reply = await ask(opened, probes.MODELS.path, provider, secret, keyless=True)
-    except Exception:  # the first answer stands
-        return found
     count = probes.counted(found[2] or 0)
-    if reply.status in (401, 403):
+    if reply is not None and reply.status in (401, 403):
         return "valid", f"The key works and can list {count}.", found[2]
-    if reply.error is not None or probes.model_ids(reply.body) is None:
-        return found
+    listed = reply is not None and reply.error is None and probes.model_ids(reply.body) is not None
     if client.is_loopback(urlsplit(str(opened.base_url)).hostname or "") or provider.placeholders:
-        return "valid", f"The server lists its {count} without a key too: it may need none.", found[2]
-    detail = f"The server lists its {count} to anyone, which proves nothing. Send a test prompt to try the key."
+        detail = f"The server lists its {count} without a key too: it may need none."
+        return ("valid", detail, found[2]) if listed else found
+    if listed:
+        detail = f"The server lists its {count} to anyone, which proves nothing. Send a test prompt to try the key."
+    else:
+        detail = f"The server lists {count}; whether it looks at the key is not known. Send a test prompt to try it."
     return "unknown", detail, found[2]
 
 

@@ -11,13 +11,13 @@ from keytui.flows import keys
 from keytui.model import KeyFields, Secret
 from keytui.providers import catalog, checks, client, prompts
 from keytui.providers.declared import Provider
-from tests.providers.conftest import SECRET, http, make_key
+from tests.providers.conftest import SECRET, RawServer, http, make_key
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from keytui.demo.server import DemoServer
-    from tests.providers.conftest import RawServer
 
 PATIENCE = 10.0
 
@@ -71,6 +71,27 @@ async def test_list_open_to_anyone_elsewhere_leaves_the_key_unknown(
     verdict = await checks.check(key, SECRET, timeout_s=PATIENCE)
     assert verdict.word == "unknown"
     assert "to anyone" in verdict.detail
+
+
+class _Moody(RawServer):
+    """Lists its models to a key, and fails without one."""
+
+    def _send(self, connection: socket.socket) -> None:
+        with_key = b"authorization:" in self.received[-1].lower()
+        status, body = ("200 OK", b'{"data":[{"id":"a"}]}') if with_key else ("500 Oops", b"{}")
+        connection.sendall(http(status, body, "Connection: close"))
+
+
+async def test_list_elsewhere_that_cannot_be_compared_leaves_the_key_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "is_loopback", lambda _host: False)
+    running = _Moody(b"")
+    try:
+        key = make_key(running.url, "custom")._replace(allow_http=True)
+        verdict = await checks.check(key, SECRET, timeout_s=PATIENCE)
+    finally:
+        running.stop()
+    assert verdict.word == "unknown"
+    assert "is not known" in verdict.detail
 
 
 @pytest.mark.parametrize("provider", ["openrouter", "xai", "deepseek"])
