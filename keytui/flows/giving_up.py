@@ -80,7 +80,7 @@ async def _abandon(run: Run) -> None:
         if not before:
             await issuer.list_keys()  # who can list can end it
         elif rotation.remote_id:
-            await issuer.revoke(remotes.issued_by(rotation), keep=await run.kept(key))
+            await remotes.end(issuer, remotes.issued_by(rotation), keep=await run.kept(key))
         else:
             await run.revoke_orphans(issuer, rotation, key)
         if before:

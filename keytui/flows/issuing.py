@@ -174,14 +174,15 @@ class Run:
         return self._issuer
 
     async def revoke_orphans(self, issuer: Issuer, rotation: Rotation, key: Key) -> bool:
-        """Revoke a key that was asked for and never arrived; return whether there was one."""
+        """Revoke a key that was asked for and never arrived; whether there was one that is listed no more."""
         found = await issuer.find(rotation.remote_name)
         if not found:  # a new key can be missing from the list at first
             await asyncio.sleep(min(patience.PAUSE_S, self.store.settings.propagation_seconds))
             found = await issuer.find(rotation.remote_name)
         for remote in found:
-            await issuer.revoke(remote, keep=await self.kept(key))
-        return bool(found)
+            await remotes.end(issuer, remote, keep=await self.kept(key))
+        # A provider can answer that it knows no such key, and go on listing it.
+        return bool(found) and not await remotes.alive(issuer, rotation.remote_name)
 
     async def kept(self, key: Key) -> tuple[str, ...]:
         """Return the id that no revocation may take along: of the key in use, if it is known."""
@@ -244,13 +245,13 @@ class Run:
 
     async def _look_for_lost(self, issuer: Issuer, rotation: Rotation, key: Key) -> Rotation:
         """Revoke a key whose answer never came, and name the next try; its secret cannot be had again."""
-        found = await self.revoke_orphans(issuer, rotation, key)
-        return await asyncio.to_thread(self.store.plan_again, self._id, unsure=not found)
+        sure = await self.revoke_orphans(issuer, rotation, key)
+        return await asyncio.to_thread(self.store.plan_again, self._id, unsure=not sure)
 
     async def _take_back(self, issuer: Issuer, remote: Remote, key: Key) -> None:
         """Revoke a key that could not be stored. Where that fails too, the journal knows it and a later run does it."""
         with suppress(KeytuiError):
-            await issuer.revoke(remote, keep=await self.kept(key))
+            await remotes.end(issuer, remote, keep=await self.kept(key))
             await asyncio.to_thread(self.store.plan_again, self._id, unsure=False)
             await asyncio.to_thread(self.store.abandon_rotation, self._id, settled=True)
 
@@ -265,8 +266,9 @@ class Run:
     async def _begin_again(self, rotation: Rotation, key: Key) -> None:
         """Revoke the new key, whose secret is lost."""
         issuer = await self.issuer(rotation, key)
-        await issuer.revoke(remotes.issued_by(rotation), keep=await self.kept(key))
-        await asyncio.to_thread(self.store.plan_again, self._id, unsure=False)
+        await remotes.end(issuer, remotes.issued_by(rotation), keep=await self.kept(key))
+        listed = bool(await remotes.alive(issuer, rotation.remote_name))
+        await asyncio.to_thread(self.store.plan_again, self._id, unsure=listed)
         self._fresh = True
 
     # --- stored → verified → switched
@@ -292,7 +294,7 @@ class Run:
         self.tell(Stage("verified", "failed", verdict.detail))
         if verdict.word == "invalid":
             issuer = await self.issuer(rotation, key)
-            await issuer.revoke(remotes.issued_by(rotation), keep=await self.kept(key))
+            await remotes.end(issuer, remotes.issued_by(rotation), keep=await self.kept(key))
             await asyncio.to_thread(self.store.abandon_rotation, self._id, settled=True)
             refused = KeyRefused(verdict, "The new key was revoked again. Try once more.")
             refused.sentence = f"“{key.name}” was not rotated: its new key was not accepted. The old one stays in use."

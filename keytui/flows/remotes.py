@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
+from keytui.errors import ProviderUnreachable
 from keytui.model import RemoteKey
 from keytui.providers import issuers
 from keytui.providers.remote import Remote
@@ -13,7 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from keytui.model import Key, Rotation, Version
+    from keytui.providers.remote import Issuer
     from keytui.storage.keystore import Keystore
+
+REFUSED = (400, 404, 409, 422)
+"""Statuses by which a provider refuses what is asked of it."""
+
+_AT_ONCE_S = 2
 
 
 def remember(store: Keystore, key: Key, remote: Remote) -> None:
@@ -41,10 +49,34 @@ def of_version(version: Version) -> Remote:
     )
 
 
+async def end(issuer: Issuer, remote: Remote, *, keep: tuple[str, ...]) -> None:
+    """Revoke a key; one that cannot be deleted, for its account owns others too, is told to end at once instead.
+
+    Args:
+        keep: Ids of keys that no revocation may take along.
+
+    Raises:
+        KeyRefused: The admin key is not accepted.
+        ProviderUnreachable: The provider did neither.
+    """
+    try:
+        await issuer.revoke(remote, keep=keep)
+    except ProviderUnreachable as error:
+        if error.verdict.status not in REFUSED or not issuer.can_expire:
+            raise
+        await issuer.expire(remote, 1)
+
+
+async def alive(issuer: Issuer, name: str) -> list[Remote]:
+    """Return the keys of a name that the provider lists, without those that were told to end at once."""
+    soon = time.time() + _AT_ONCE_S
+    return [each for each in await issuer.find(name) if each.expires_at is None or each.expires_at > soon]
+
+
 async def revoke_all(store: Keystore, admin: Key, found: Sequence[Remote], *, keep: Remote | None) -> None:
     """Revoke keys there, but never take along the one to keep."""
     secret = await asyncio.to_thread(store.read, admin.id)
     kept = () if keep is None else (keep.id,)
     async with issuers.open_issuer(admin, secret, timeout_s=store.settings.check_seconds) as issuer:
         for remote in found:
-            await issuer.revoke(remote, keep=kept)
+            await end(issuer, remote, keep=kept)

@@ -8,7 +8,7 @@ import time
 from keytui.errors import KeyRefused, KeytuiError, ProviderUnreachable, SecretDamaged, SecretMissing
 from keytui.flows import patience, remotes
 from keytui.flows.issue_plan import lasting, until
-from keytui.flows.rotation import Stage
+from keytui.flows.rotation import WORKING, Stage
 from keytui.providers import checks
 
 TYPE_CHECKING = False
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 WAITED_S = 60
 """A grace period with no more than this many seconds left is waited for."""
-
-_REFUSED = (400, 404, 409, 422)
 
 
 async def enter(run: Run, rotation: Rotation, key: Key) -> bool:
@@ -40,7 +38,7 @@ async def enter(run: Run, rotation: Rotation, key: Key) -> bool:
         try:
             ends = await issuer.expire(remotes.of_version(retiring), left)
         except ProviderUnreachable as error:
-            if error.verdict.status not in _REFUSED:
+            if error.verdict.status not in remotes.REFUSED:
                 raise
             # It refuses an end of its own: the key is revoked after its grace period as elsewhere.
         else:
@@ -87,14 +85,17 @@ async def sweep(run: Run, issuer: Issuer, rotation: Rotation, *, keep: tuple[str
     if not rotation.tried:
         return
     run.tell(Stage("done", "running", "Making sure that an earlier try left no key behind"))
-    names = set(rotation.tried)
+    names, revoked = set(rotation.tried), set[str]()
     deadline = time.monotonic() + run.store.settings.propagation_seconds
     while names:
         for name in sorted(names):
-            for remote in await issuer.find(name):
-                if remote.id not in keep:
-                    await issuer.revoke(remote, keep=keep)
-                    names.discard(name)
+            found = [remote for remote in await remotes.alive(issuer, name) if remote.id not in keep]
+            for remote in found:
+                await remotes.end(issuer, remote, keep=keep)
+            if found:
+                revoked.add(name)
+            elif name in revoked:  # no longer listed
+                names.discard(name)
         if time.monotonic() > deadline:
             return
         await asyncio.sleep(min(patience.PAUSE_S, 1.0))
@@ -109,16 +110,21 @@ async def _version(run: Run, rotation: Rotation) -> Version | None:
 async def _revoke(run: Run, issuer: Issuer, rotation: Rotation, retiring: Version) -> None:
     keep = await asyncio.to_thread(_ids_in_use, run, rotation)
     try:
-        await issuer.revoke(remotes.of_version(retiring), keep=keep)
+        await remotes.end(issuer, remotes.of_version(retiring), keep=keep)
     except KeyRefused:
-        if rotation.kind == "revoked":  # nothing was done, so there is nothing to go on with
+        # Nothing was done, so there is nothing to go on with: unless an earlier run, which was killed, has done it.
+        if rotation.kind == "revoked" and await _works(run, rotation, retiring):
             await asyncio.to_thread(run.store.abandon_rotation, rotation.id, settled=True)
         raise
-    except ProviderUnreachable as error:
-        if error.verdict.status not in _REFUSED or not issuer.can_expire:
-            raise
-        # It cannot be deleted, for its account owns the new key too: it is told to end at once instead.
-        await issuer.expire(remotes.of_version(retiring), 1)
+
+
+async def _works(run: Run, rotation: Rotation, retiring: Version) -> bool:
+    key = await asyncio.to_thread(run.store.key, rotation.key_id)
+    try:
+        secret = await asyncio.to_thread(run.store.read, key.id, retiring.id)
+    except (SecretMissing, SecretDamaged):
+        return False
+    return (await checks.check(key, secret, timeout_s=run.store.settings.check_seconds)).word in WORKING
 
 
 async def _prove(run: Run, issuer: Issuer, key: Key, retiring: Version) -> None:

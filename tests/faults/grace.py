@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 from keytui import settings as settings_module
 from keytui.model import Secret
-from tests.faults.issued import ISSUE, NAME, Place
+from tests.faults.issued import ISSUE
+from tests.faults.places import OPENAI, Place
 from tests.faults.zygote import IDENTITY, Zygote, environment
 from tests.flows.issued import word_of
 from tests.storage.killing import reopen
@@ -60,7 +61,7 @@ def run(rotations: int, folder: str, *, grace: str = "2s") -> Seen:
         with _client(place) as client:
             for _ in range(rotations):
                 store = place.store()
-                olds.append(store.read(store.find(NAME).id))
+                olds.append(store.read(store.find(OPENAI.name).id))
                 store.close()
                 ended = place.run(*ISSUE, "--grace", grace)
                 assert ended.code == 0, ended.said
@@ -70,7 +71,7 @@ def run(rotations: int, folder: str, *, grace: str = "2s") -> Seen:
             told, _ = client.communicate(timeout=60)
         found = json.loads(told)
         store = place.store()
-        key = store.find(NAME)
+        key = store.find(OPENAI.name)
         dead = sum(word_of(key, old) == "invalid" for old in olds)
         store.close()
         return Seen(rotations, **found, dead=dead, live=len(place.server.admin.live()))
@@ -99,7 +100,7 @@ def _work(url: str) -> None:
     slowest = 0.0
     while not select.select([sys.stdin], [], [], PERIOD_S)[0]:
         started = time.perf_counter()
-        secret = store.read(store.find(NAME).id)
+        secret = store.read(store.find(OPENAI.name).id)
         connection.request("GET", f"{parts.path}/models", headers={"Authorization": f"Bearer {secret.reveal()}"})
         response = connection.getresponse()
         response.read()

@@ -1,42 +1,27 @@
-"""Rotations by the provider, killed after every step and with every fault of the server at every call.
+"""Rotations and revocations by the provider, killed after every step and with every fault of the server at every call.
 
-`python -m tests.faults.issued` prints the table. The server's own list of keys that work is the witness.
+`python -m tests.faults.issued [WORD]` prints the table, or the part of it whose scenes hold the word. The server's own
+list of keys that work is the witness.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
-import time
 from collections import Counter
-from itertools import chain
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
-from keytui import settings as settings_module
-from keytui.demo.admin import Fault
-from keytui.demo.server import DemoServer
-from keytui.model import RemoteKey
-from tests.faults.zygote import Zygote, environment
-from tests.flows.issued import word_of
-from tests.storage.killing import reopen
-from tests.stores import fake_key, fields, open_vault
+from tests.faults.places import OPENAI, OPENROUTER, RESUME, Place, Provider, Wrong
+from tests.faults.zygote import Zygote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Self
+    from collections.abc import Callable, Iterator
 
-    from keytui.demo.admin import FaultKind
-    from keytui.model import Secret
-    from keytui.storage.keystore import Keystore
-    from tests.faults.zygote import Ended
-
-NAME = "openai-prod"
-QUICK = {"KEYTUI_PROPAGATION_SECONDS": "3", "KEYTUI_CHECK_SECONDS": "1"}
-"""A request times out after a second, and a provider that has not caught up is asked for three."""
-
-PATIENT = {"KEYTUI_PROPAGATION_SECONDS": "5", "KEYTUI_CHECK_SECONDS": "20"}
-
-FAULTS: tuple[FaultKind, ...] = (
+FAULTS = (
     "drop_before",
     "drop_after",
     "error_500",
@@ -45,8 +30,15 @@ FAULTS: tuple[FaultKind, ...] = (
     "delay_after",
     "bad_request",
     "not_found",
+    "refused",
+    "limited",
 )
-DELAY_S = 1.6
+LASTING = ("drop_before", "drop_after")
+"""A network that is gone from a call on; one whose answers are."""
+
+DAY = 86_400
+AT_ONCE = int(os.environ.get("KEYTUI_TEST_AT_ONCE", "6"))
+"""How many rows of the table are made at once; most of them wait."""
 
 
 class Scene(NamedTuple):
@@ -54,225 +46,279 @@ class Scene(NamedTuple):
 
     Attributes:
         words: The command.
-        before: Commands that are run before it, and are not killed.
+        before: Commands that are run before it.
+        dies_at: The step at which the last of those was killed, or "".
         personal: The key belongs to a person; only a service account can have its successor.
-        ends_key: The key is to be gone in the end.
+        policy: What the server is like.
     """
 
     name: str
     words: tuple[str, ...]
     before: tuple[tuple[str, ...], ...] = ()
+    dies_at: str = ""
+    provider: Provider = OPENAI
     personal: bool = False
-    ends_key: bool = False
+    policy: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def ends_key(self) -> bool:
+        """Whether the key is to be gone in the end."""
+        return "--revoke" in self.words or any("--revoke" in words for words in self.before)
 
 
-ISSUE = ("rotate", NAME, "--issue", "-y")
+def issue(provider: Provider = OPENAI) -> tuple[str, ...]:
+    """Return the command that rotates the provider's key."""
+    return ("rotate", provider.name, "--issue", "-y")
+
+
+def _revoke(provider: Provider = OPENAI) -> tuple[str, ...]:
+    return ("delete", provider.name, "--revoke", "-y")
+
+
+ISSUE = issue()
+TO_ACCOUNT = ("--to-service-account", "robot two")
+
+
+def _common(provider: Provider) -> tuple[Scene, ...]:
+    """Return the scenes of every provider that issues keys."""
+    rotate, revoke = issue(provider), _revoke(provider)
+    graceful = (*rotate, "--grace", "1h")
+    scenes = (
+        Scene("rotate --now", (*rotate, "--now")),
+        Scene("rotate --grace 1h", graceful),
+        Scene("resume --now", (*RESUME, "--now"), (graceful,)),
+        Scene("rotate again in grace", graceful, (graceful,)),
+        Scene("undo the switch", ("undo", "-y"), (graceful,)),
+        Scene("delete --revoke", revoke),
+        Scene("delete --revoke in grace", revoke, (graceful,)),
+        Scene("rotate, an end demanded", (*rotate, "--now"), policy=(("require_expiry", 30 * DAY),)),
+        Scene("resume, its answer lost", RESUME, ((*rotate, "--now"),), dies_at="issue.after"),
+        Scene("resume, its value lost", RESUME, ((*rotate, "--now"),), dies_at="issue.row_pending"),
+        Scene("resume, stored", RESUME, ((*rotate, "--now"),), dies_at="rotate.stored"),
+        Scene("resume, switched", RESUME, (graceful,), dies_at="rotate.switched"),
+        Scene("resume a revocation", RESUME, (revoke,), dies_at="revoke.planned"),
+        Scene("resume, revoked unheard", RESUME, (revoke,), dies_at="revoke.after"),
+    )
+    prefix = "" if provider is OPENAI else f"{provider.id}: "
+    return tuple(scene._replace(provider=provider, name=f"{prefix}{scene.name}") for scene in scenes)
+
+
+_OWN = (*ISSUE, *TO_ACCOUNT)
 SCENES = (
-    Scene("rotate --now", (*ISSUE, "--now")),
-    Scene("rotate --grace 1h", (*ISSUE, "--grace", "1h")),
-    Scene("resume --now", ("rotate", "--resume", "--now", "-y"), ((*ISSUE, "--grace", "1h"),)),
-    Scene("rotate, a person's key", (*ISSUE, "--now", "--to-service-account", "robot two"), personal=True),
-    Scene("rotate again in grace", (*ISSUE, "--grace", "1h"), ((*ISSUE, "--grace", "1h"),)),
-    Scene("undo the switch", ("undo", "-y"), ((*ISSUE, "--grace", "1h"),)),
-    Scene("delete --revoke", ("delete", NAME, "--revoke", "-y"), ends_key=True),
-    Scene("delete --revoke in grace", ("delete", NAME, "--revoke", "-y"), ((*ISSUE, "--grace", "1h"),), ends_key=True),
+    *_common(OPENAI),
+    Scene("rotate, a person's key", (*_OWN, "--now"), personal=True),
+    Scene("rotate, a person's, in grace", (*_OWN, "--grace", "1h"), personal=True),
+    Scene("undo, a person's key", ("undo", "-y"), ((*_OWN, "--grace", "1h"),), personal=True),
+    Scene("delete --revoke, a person's", _revoke(), personal=True),
+    Scene("delete --revoke, by account", _revoke(), policy=(("deletes_keys", False),)),
+    Scene("rotate, no key deleted alone", (*ISSUE, "--now"), policy=(("deletes_keys", False),)),
+    *_common(OPENROUTER),
 )
+FIRST = SCENES[0]
+
+
+class Job(NamedTuple):
+    """One line of the table that is to be made.
+
+    Attributes:
+        kill_at: The step to be killed at, by its number, or -1.
+        faults: What goes wrong at which call.
+        lasting: The last fault happens to every later call as well.
+    """
+
+    scene: Scene
+    kill_at: int = -1
+    faults: tuple[tuple[int, str], ...] = ()
+    lasting: bool = False
 
 
 class Row(NamedTuple):
     """One line of the table.
 
     Attributes:
-        where: Where it was killed, or which fault at which call.
+        where: Where it was killed, or which fault at which call; "" when no call had this number.
         code: The command's exit code.
         then: Number of live keys at the server after `rotate --resume`.
         last: The same after the grace period.
+        problem: What was not as it must be, or "".
     """
 
     scene: str
     where: str
     code: int
-    then: int
-    last: int
+    then: int = -1
+    last: int = -1
+    problem: str = ""
 
 
-class Place:
-    """A home with an admin key and a key whose remote id is known, and a server that knows them."""
+class Plain(NamedTuple):
+    """What a scene's command does when nothing goes wrong: its steps and its calls."""
 
-    def __init__(self, zygote: Zygote, folder: str, *, personal: bool = False) -> None:
-        self.zygote = zygote
-        self.folder = tempfile.mkdtemp(dir=folder)
-        self.settings = settings_module.load({"KEYTUI_HOME": self.folder, "KEYTUI_NO_CACHE": "1"})
-        self.server = DemoServer(delta_seconds=0, slow_seconds=0)
-        self._personal = personal
+    steps: list[str]
+    calls: list[str]
 
-    def __enter__(self) -> Self:
-        self.server.start()
-        vault, self.identity = open_vault(self.settings)
-        del vault
-        store = self.store()
-        where = {"provider": "openai", "base_url": self.server.url}
-        store.add(fields("openai-admin", kind="admin", **where), fake_key("sk-" + "admin-"))
-        old = fake_key("sk-" + ("proj-" if self._personal else "svcacct-"))
-        key = store.add(fields(NAME, **where), old)
-        remote_id = self.server.admin.add_key(old, "made by hand", account="" if self._personal else "robot")
-        (live,) = self.server.admin.live()
-        store.know_remote(store.versions(key.id)[0].id, RemoteKey(remote_id, live.project_id, live.account_id))
-        store.close()
+
+def plain(zygote: Zygote, scene: Scene, folder: str, faults: tuple[tuple[int, str], ...] = ()) -> Plain:
+    """Run a scene to its end and see what it consists of."""
+    with _staged(zygote, scene, folder) as place:
+        wrong = Wrong(place.server, dict(faults))
+        ended = place.run(*scene.words, hurried=bool(faults))
+        wrong.stop()
+        assert ended.code == 0, ended.said
+        return Plain(ended.steps, wrong.seen)
+
+
+def kills(scene: Scene, found: Plain, *, every: int = 1) -> list[Job]:
+    """Return jobs that kill a scene's command at each of its steps, or at every n-th, and one that lets it end."""
+    return [Job(scene, number) for number in range(0, len(found.steps), every)] + [Job(scene)]
+
+
+def faults(scene: Scene, found: Plain, kinds: tuple[str, ...] = FAULTS) -> list[Job]:
+    """Return jobs that let each call of a scene's command go wrong in each way."""
+    return [Job(scene, faults=((number, kind),)) for kind in kinds for number in range(len(found.calls))]
+
+
+def gone(scene: Scene, found: Plain) -> list[Job]:
+    """Return jobs that let every call go wrong from each one on."""
+    return [Job(scene, -1, ((number, kind),), lasting=True) for kind in LASTING for number in range(len(found.calls))]
+
+
+def pairs(zygote: Zygote, scene: Scene, folder: str, found: Plain) -> list[Job]:
+    """Return jobs where the answer with the new key is lost, and then a later call goes wrong as well."""
+    create = next(
+        number
+        for number, call in enumerate(found.calls)
+        if call.endswith(("POST keys", "/api_keys")) and "POST" in call
+    )
+    first = (create, "drop_after")
+    then = plain(zygote, scene, folder, (first,))
+    numbers = range(create + 1, len(then.calls))
+    return [Job(scene, faults=(first, (number, kind))) for kind in FAULTS for number in numbers]
+
+
+def made(zygote: Zygote, job: Job, folder: str) -> Row:
+    """Make one line of the table, on a home and a server of its own."""
+    scene = job.scene
+    with _staged(zygote, scene, folder) as place:
+        wrong = Wrong(place.server, dict(job.faults), lasting=job.lasting)
+        ended = place.run(*scene.words, kill_at=job.kill_at, hurried=bool(job.faults))
+        wrong.stop()
+        where = "(to its end)"
+        if job.faults:
+            told = [kind + " at " + wrong.seen[number] for number, kind in job.faults if number < len(wrong.seen)]
+            where = ("from then on " if job.lasting else "") + ", ".join(told) if wrong.hit else ""
+        elif ended.code == -9:
+            where = f"killed at {job.kill_at}: {ended.steps[-1]}"
+        row = Row(scene.name, where, ended.code)
+        allowed = (0, 1, 5, 6) if job.faults else (0, -9)
+        try:
+            assert ended.code in allowed, f"exit {ended.code}: {ended.said}"
+            place.glance(ended.said)
+            then, last = place.finished(may_be_gone=scene.ends_key)
+        except Exception as problem:
+            return row._replace(problem=f"{type(problem).__name__} {problem} | said: {ended.said}")
+        return row._replace(then=then, last=last)
+
+
+def lags(zygote: Zygote, folder: str, provider: Provider = OPENAI) -> Iterator[Row]:
+    """Rotate at a provider that is behind: lists, new keys and revocations take a while."""
+    for name, value in (("list_lag", 3), ("activation_lag", 4), ("revocation_lag", 4)):
+        with Place(zygote, folder, provider, policy=((name, value),)) as place:
+            if name == "list_lag":
+                place.server.admin.fault("drop_after", "POST", "keys")
+            ended = place.run(*issue(provider), "--now")
+            place.server.admin.clear_faults()
+            place.glance(ended.said)
+            yield Row(f"{provider.id}: rotate --now", f"{name} {value}", ended.code, *place.finished())
+
+
+class _staged(Place):  # noqa: N801 - used as a function
+    """A place where a scene's earlier commands have been run."""
+
+    def __init__(self, zygote: Zygote, scene: Scene, folder: str) -> None:
+        super().__init__(zygote, folder, scene.provider, personal=scene.personal, policy=scene.policy)
+        self._scene = scene
+
+    def __enter__(self) -> _staged:
+        super().__enter__()
+        *whole, last = self._scene.before or ((),)
+        for words in whole:
+            done = self.run(*words)
+            assert done.code == 0, done.said
+        if last:
+            done = self.run(*last, kill_at=self._scene.dies_at or -1)
+            assert done.code == (-9 if self._scene.dies_at else 0), done.said
+        return self
+
+
+class Workers:
+    """Threads with a zygote each."""
+
+    def __init__(self, number: int) -> None:
+        self._stack = ExitStack()
+        self._pool = self._stack.enter_context(ThreadPoolExecutor(number))
+        self._free: SimpleQueue[Zygote] = SimpleQueue()
+        for _ in range(number):
+            self._free.put(self._stack.enter_context(Zygote()))
+
+    def __enter__(self) -> Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.server.stop()
+        self._stack.close()
 
-    def store(self) -> Keystore:
-        """Open the store in this process."""
-        return reopen(self.settings, self.identity)
+    def each(self, works: list[Callable[[Zygote], object]]) -> Iterator[object]:
+        """Do all of it, and give what each returned as it comes."""
 
-    def run(self, *words: str, kill_at: int = -1, hurried: bool = False) -> Ended:
-        """Run a command to its end, or to its death at a step."""
-        environ = environment(self.folder, self.identity, **(QUICK if hurried else PATIENT))
-        return self.zygote.run(*words, environ=environ, kill_at=kill_at)
+        def do(work: Callable[[Zygote], object]) -> object:
+            zygote = self._free.get()
+            try:
+                return work(zygote)
+            finally:
+                self._free.put(zygote)
 
-    def look(self, scene: Scene, *, in_grace: bool) -> int:
-        """Look at everything the table promises; returns how many keys live at the server.
-
-        Args:
-            in_grace: An old key may still work.
-        """
-        store = self.store()
-        try:
-            live = {live.id: live.name for live in self.server.admin.live()}
-            rows = store.rotations(unfinished=False)
-            known = {name for row in rows for name in (row.remote_name, *row.tried)}
-            strangers = {name for name in live.values() if name.startswith("keytui:")} - known
-            keys = [key for key in store.keys() if key.name == NAME]
-            if not keys:
-                assert scene.ends_key, "the key is gone"
-                assert not live, f"deleted here, and alive there: {live}"
-                return 0
-            assert not strangers, f"unknown to keytui: {strangers}"
-            (key,) = keys
-            current = store.read(key.id)
-            assert word_of(key, current) == "valid", f"the key in use does not work: {rows[0] if rows else ''}"
-            allowed = {self._id(current)}
-            if in_grace:
-                versions = {version.id: version for version in store.versions(key.id)}
-                allowed |= {
-                    versions[row.retiring_version].remote_id for row in store.rotations() if row.retiring_version
-                }
-            # A grace period of a second may end between the server's list and this look at the journal.
-            short = any(row.retire_at is not None and row.retire_at < time.time() + 10 for row in store.rotations())
-            expected = allowed & set(live) | {self._id(current)} if short else allowed
-            assert set(live) == expected, f"live: {live}, allowed: {allowed}, {store.rotations()}"
-            if not in_grace:
-                assert not store.rotations(), store.rotations()
-                states = [version.state for version in store.versions(key.id)]
-                assert states == ["current"], states
-            return len(live)
-        finally:
-            store.close()
-
-    def _id(self, secret: Secret) -> str:
-        found = self.server.admin.id_of(secret)
-        assert found is not None
-        return found
-
-    def finished(self, scene: Scene) -> tuple[int, int]:
-        """Resume, look, end the grace period, look; returns both numbers of live keys."""
-        self.server.admin.clear_faults()
-        resumed = self.run("rotate", "--resume", "-y")
-        assert resumed.code == 0, resumed.said
-        then = self.look(scene, in_grace=True)
-        ended = self.run("rotate", "--resume", "--now", "-y")
-        assert ended.code == 0, ended.said
-        return then, self.look(scene, in_grace=False)
+        for future in as_completed([self._pool.submit(do, work) for work in works]):
+            yield future.result()
 
 
-def kills(zygote: Zygote, scene: Scene, folder: str, *, every: int = 1) -> Iterator[Row]:
-    """Kill a command at each of its steps, or at every n-th, each time on a home and a server of its own."""
-    number = 0
-    while True:
-        with Place(zygote, folder, personal=scene.personal) as place:
-            for words in scene.before:
-                done = place.run(*words)
-                assert done.code == 0, done.said
-            ended = place.run(*scene.words, kill_at=number)
-            where = f"killed at {number}: {ended.steps[-1]}" if ended.code == -9 else "(to its end)"
-            assert ended.code in (0, -9), ended.said
-            yield Row(scene.name, where, ended.code, *place.finished(scene))
-            if ended.code == 0:
-                return
-        number += every
-
-
-def faults(zygote: Zygote, scene: Scene, folder: str, kinds: tuple[FaultKind, ...] = FAULTS) -> Iterator[Row]:
-    """Let each call of a command go wrong in each way."""
-    for kind in kinds:
-        number = 0
-        while True:
-            with Place(zygote, folder, personal=scene.personal) as place:
-                for words in scene.before:
-                    place.run(*words)
-                call = _fail(place.server, kind, number)
-                ended = place.run(*scene.words, hurried=True)
-                assert ended.code in (0, 5, 6), f"{kind} at call {number}: {ended}"
-                if call:
-                    yield Row(scene.name, f"{kind} at {' '.join(call)}", ended.code, *place.finished(scene))
-            if not call:
-                break
-            number += 1
-
-
-def lags(zygote: Zygote, folder: str) -> Iterator[Row]:
-    """Rotate at a provider that is behind: lists, new keys and revocations take a while; or that forbids things."""
-    scene = SCENES[0]
-    for name, value in (
-        ("list_lag", 3),
-        ("activation_lag", 4),
-        ("revocation_lag", 4),
-        ("require_expiry", 86_400),
-        ("deletes_keys", False),
-    ):
-        with Place(zygote, folder) as place:
-            setattr(place.server.admin, name, value)
-            if name == "list_lag":
-                place.server.admin.fault("drop_after", "POST", "api_keys")
-            ended = place.run(*scene.words)
-            yield Row(scene.name, f"{name} {value}", ended.code, *place.finished(scene))
-
-
-def _fail(server: DemoServer, kind: FaultKind, number: int) -> list[str]:
-    """Let the call of this number from now on go wrong; what it was is put into the list that is returned."""
-    first = len(server.admin.calls) + number
-    hit: list[str] = []
-
-    def due(method: str, path: str) -> Fault | None:
-        if len(server.admin.calls) - 1 != first or hit:
-            return None
-        hit.extend((str(number), method, "/".join(path.split("/")[2:])))
-        return Fault(kind, method, path, DELAY_S)
-
-    server.admin._due_fault = due  # type: ignore[method-assign] # by number instead of by path
-    return hit
+def jobs_of(zygote: Zygote, scene: Scene, folder: str) -> list[Job]:
+    """Return every job of a scene."""
+    found = plain(zygote, scene, folder)
+    more = pairs(zygote, scene, folder, found) if scene.words == (*issue(scene.provider), "--now") else []
+    return [*kills(scene, found), *faults(scene, found), *gone(scene, found), *more]
 
 
 def main() -> None:
-    """Print the table: all of it, or with a word the scenes whose name holds it."""
+    """Print the table."""
     word = sys.argv[1] if len(sys.argv) > 1 else ""
+    scenes = [scene for scene in SCENES if word in scene.name]
     counted: Counter[str] = Counter()
-    with Zygote() as zygote, tempfile.TemporaryDirectory() as folder:
-        for scene in SCENES:
-            if word in scene.name:
-                for row in chain(kills(zygote, scene, folder), faults(zygote, scene, folder)):
-                    _print(row, counted)
-        for row in lags(zygote, folder):
-            _print(row, counted)
-    sys.stdout.write(f"{sum(counted.values())} rows ({dict(counted)}), 0 losses, 0 orphans\n")
+    with Workers(AT_ONCE) as workers, tempfile.TemporaryDirectory() as folder:
+        jobs: list[Job] = []
+        for found in workers.each([lambda zygote, scene=scene: jobs_of(zygote, scene, folder) for scene in scenes]):  # type: ignore[misc] # each its own scene
+            jobs += found  # type: ignore[arg-type] # Workers.each gives what was returned
+        works: list[Callable[[Zygote], object]] = [lambda zygote, job=job: [made(zygote, job, folder)] for job in jobs]  # type: ignore[misc] # each its own job
+        works += [lambda zygote, provider=each: list(lags(zygote, folder, provider)) for each in (OPENAI, OPENROUTER)]  # type: ignore[misc] # each its own provider
+        for rows in workers.each(works):
+            for row in rows:  # type: ignore[attr-defined] # as above
+                _print(row, counted)
+    total = counted["killed"] + counted["fault or end"]
+    sys.stdout.write(
+        f"{len(scenes)} scenes, {total} rows ({dict(counted)});"
+        f" {counted['problem']} with a loss, an orphan or a false word\n"
+    )
+    sys.exit(1 if counted["problem"] else 0)
 
 
 def _print(row: Row, counted: Counter[str]) -> None:
+    if not row.where:
+        return
     counted["killed" if row.code == -9 else "fault or end"] += 1
-    sys.stdout.write(f"{row.scene:26} {row.where:64} exit {row.code:2}  live {row.then} then {row.last}\n")
+    counted["problem"] += bool(row.problem)
+    counted[f"exit {row.code}"] += 1
+    sys.stdout.write(f"{row.scene:34} {row.where:64} exit {row.code:2}  live {row.then} then {row.last}\n")
+    if row.problem:
+        sys.stdout.write(f"    PROBLEM {row.problem}\n")
     sys.stdout.flush()
 
 

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults import grace, issued
+from tests.faults.places import OPENAI, OPENROUTER
 from tests.faults.zygote import Zygote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.faults.issued import Scene
+    from tests.faults.issued import Job
+    from tests.faults.places import Provider
 
 pytestmark = pytest.mark.slow  # a server and a command each
 
-EVERY = int(os.environ.get("KEYTUI_TEST_ISSUED_EVERY", "6"))
-"""Of the steps of each scene, every so many is one to be killed at."""
+EVERY = int(os.environ.get("KEYTUI_TEST_ISSUED_EVERY", "29"))
+"""Of the lines of the whole table, every so many is made."""
 
 
 @pytest.fixture(scope="module")
@@ -28,33 +30,26 @@ def zygote() -> Iterator[Zygote]:
         yield made
 
 
-def test_killed_on_the_way_a_rotation_is_taken_up_again(zygote: Zygote, tmp_path: Path) -> None:
-    rows = list(issued.kills(zygote, issued.SCENES[0], str(tmp_path), every=9))
-    assert [row.code for row in rows] == [-9] * (len(rows) - 1) + [0]
-    assert len(rows) >= 3
+def of_scene(zygote: Zygote, number: int, folder: str) -> list[Job]:
+    """Every so many lines of a scene; each scene begins at another one."""
+    scene = issued.SCENES[number]
+    found = issued.plain(zygote, scene, folder)
+    jobs = [*issued.kills(scene, found), *issued.faults(scene, found), *issued.gone(scene, found)]
+    return jobs[number % EVERY :: EVERY]
 
 
-def test_an_answer_that_never_came_leaves_no_key_behind(zygote: Zygote, tmp_path: Path) -> None:
-    with issued.Place(zygote, str(tmp_path)) as place:
-        place.server.admin.fault("drop_after", "POST", "api_keys")
-        ended = place.run(*issued.SCENES[0].words)
-        assert ended.code == 0, ended.said
-        assert place.finished(issued.SCENES[0]) == (1, 1)
+@pytest.mark.parametrize("number", range(len(issued.SCENES)), ids=lambda number: issued.SCENES[number].name)
+def test_whatever_happens_nothing_is_lost_and_nothing_orphaned(zygote: Zygote, number: int, tmp_path: Path) -> None:
+    for job in of_scene(zygote, number, str(tmp_path)):
+        row = issued.made(zygote, job, str(tmp_path))
+        assert not row.problem, row
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("scene", issued.SCENES, ids=lambda scene: scene.name)
-def test_killed_at_any_step_nothing_is_lost_and_nothing_orphaned(zygote: Zygote, scene: Scene, tmp_path: Path) -> None:
-    assert len(list(issued.kills(zygote, scene, str(tmp_path), every=EVERY))) > 2
+@pytest.mark.parametrize("provider", [OPENAI, OPENROUTER], ids=lambda provider: provider.id)
+def test_a_provider_that_is_behind_is_waited_for(zygote: Zygote, provider: Provider, tmp_path: Path) -> None:
+    assert [row.last for row in issued.lags(zygote, str(tmp_path), provider)] == [1, 1, 1]
 
 
-@pytest.mark.slow
-def test_whatever_the_provider_does_nothing_is_lost_and_nothing_orphaned(zygote: Zygote, tmp_path: Path) -> None:
-    assert list(issued.faults(zygote, issued.SCENES[0], str(tmp_path), ("drop_after", "delay_after", "error_500")))
-    assert list(issued.lags(zygote, str(tmp_path)))
-
-
-@pytest.mark.slow
 def test_a_client_that_reads_its_key_through_keytui_is_never_refused(tmp_path: Path) -> None:
     seen = grace.run(3, str(tmp_path))
     assert seen.refused == 0

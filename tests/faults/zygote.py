@@ -59,8 +59,8 @@ class Zygote:
         self._process.stdin.close()
         self._process.wait(60)
 
-    def start(self, *words: str, environ: Mapping[str, str], kill_at: int = -1) -> int:
-        """Start a command, to be killed at its step of this number, and return its process id."""
+    def start(self, *words: str, environ: Mapping[str, str], kill_at: int | str = -1) -> int:
+        """Start a command, to be killed at its step of this number or name, and return its process id."""
         assert self._process.stdin is not None
         line = json.dumps({"words": words, "environ": dict(environ), "kill_at": kill_at})
         self._process.stdin.write(f"{line}\n".encode())
@@ -71,7 +71,7 @@ class Zygote:
         """Wait for it."""
         return Ended(**self._answer())
 
-    def run(self, *words: str, environ: Mapping[str, str], kill_at: int = -1) -> Ended:
+    def run(self, *words: str, environ: Mapping[str, str], kill_at: int | str = -1) -> Ended:
         """Start a command and wait for it."""
         self.start(*words, environ=environ, kill_at=kill_at)
         return self.ended()
@@ -124,7 +124,7 @@ def _child(asked: dict[str, Any], steps_to: int, said: int) -> None:
         os._exit(code)
 
 
-def _fail_at(kill_at: int, steps_to: int) -> None:
+def _fail_at(kill_at: int | str, steps_to: int) -> None:
     """Report every step, and die at one: those of the store, and before and after each request."""
     from keytui.model import Secret
     from keytui.providers import checks
@@ -137,15 +137,16 @@ def _fail_at(kill_at: int, steps_to: int) -> None:
     def reached(name: str) -> None:
         nonlocal seen
         os.write(steps_to, f"{name}\n".encode())
-        if seen == kill_at:
+        if kill_at in (seen, name):
             os.kill(os.getpid(), signal.SIGKILL)
         seen += 1
 
     def around(name: str, call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         async def wrapped(*arguments: P.args, **more: P.kwargs) -> T:
-            reached(f"{name}.before")
+            what = name or arguments[1].__qualname__.split(".")[1]  # type: ignore[attr-defined] # the issuer's method
+            reached(f"{what}.before")
             answer = await call(*arguments, **more)
-            reached(f"{name}.after")
+            reached(f"{what}.after")
             return answer
 
         return wrapped
@@ -155,7 +156,7 @@ def _fail_at(kill_at: int, steps_to: int) -> None:
         return True
 
     steps.reached = reached
-    Calls.ask = around("provider", Calls.ask)  # type: ignore[method-assign,assignment] # reports, and does the same
+    Calls.ask = around("", Calls.ask)  # type: ignore[method-assign,assignment] # reports, and does the same
     checks.check = around("check", checks.check)  # type: ignore[assignment] # reports, and does the same
     Vault.unlock_from_cache = open_vault  # type: ignore[method-assign] # a throw-away identity
 

@@ -337,3 +337,27 @@ async def test_a_key_that_a_lagging_list_hid_is_revoked_by_the_next_rotation(wor
     world.server.admin.list_lag = 0
     await world.rotate()
     assert world.live() == {world.current_id()}
+
+
+async def test_an_orphan_the_provider_says_it_does_not_know_is_not_forgotten(world: World) -> None:
+    world.server.admin.fault("drop_after", "POST", "api_keys")
+    world.server.admin.fault("not_found", "DELETE", "api_keys")
+    await world.rotate()
+    assert world.live() == {world.current_id()}
+
+
+async def test_a_revocation_that_may_have_been_done_is_not_forgotten_when_its_admin_key_is_refused(
+    world: World,
+) -> None:
+    admin = world.store.read(world.admin.id)
+    plan = await revoking.plan(world.store, world.key.id)
+    world.server.admin.fault("drop_after", "DELETE", "api_keys")
+    with pytest.raises(ProviderUnreachable):
+        await revoking.start(world.store, plan, stage=world.told.append)
+    world.server.register(admin, "invalid")
+    with pytest.raises(KeyRefused):
+        await world.resume()
+    assert [row.kind for row in world.store.rotations()] == ["revoked"]
+    world.server.register(admin, "valid")
+    await world.resume()
+    assert (world.live(), world.store.rotations()) == (set(), [])
