@@ -221,7 +221,7 @@ def admin_of(store: Keystore, rotation: Rotation, key: Key) -> Key:
     """
     with suppress(KeyNotFound):
         admin = store.key(rotation.admin_key_id or 0)
-        if admin.deleted_at is None:
+        if matching.manages(admin, key):
             return admin
     return _admin(store, key, "")
 

@@ -155,7 +155,8 @@ def edit(store: Keystore, key_id: int, fields: KeyFields, base: KeyFields | None
         base: The fields the person began with: what another process changed since stays, unless it is changed here.
 
     Raises:
-        InvalidInput: A field cannot be stored, the name is taken, or an admin key would go to a foreign host.
+        InvalidInput: A field cannot be stored, the name is taken, an admin key would go to a foreign host, or its
+            provider is issuing or ending a key for it.
         KeyNotFound: The key was deleted meanwhile.
     """
     cleaned = validate(fields)

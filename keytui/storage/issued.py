@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from contextlib import suppress
 
-from keytui.errors import KeytuiError, StoreError
+from keytui.errors import InvalidInput, KeytuiError, StoreError
 from keytui.storage import choosing, endings, journal, recovery, rows, slots, steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from keytui.model import Key, RemoteKey, Rotation, Secret
+    from keytui.model import Key, KeyFields, RemoteKey, Rotation, Secret
     from keytui.storage.core import Core
 
 RETIRING = ("switched", "retiring")
 """States in which the new key is in use and the old one is waiting for its end."""
 
 _NAME_LIMIT = 40
+_ADDRESS = ("kind", "provider", "base_url")
+_ELSEWHERE = (
+    "SELECT 1 FROM keys a, keys k WHERE a.id = ? AND k.id = ?"
+    " AND (a.provider <> k.provider OR a.base_url <> k.base_url)"
+)
 _BUSY = "Go on with it: keytui rotate --resume"
 
 
@@ -192,6 +198,31 @@ def refuse_while_issued(core: Core, key: Key, *, for_good: bool) -> None:
         raise KeytuiError(f"“{key.name}” is needed to finish the rotation of “{needed[0][0]}”.", _BUSY)
 
 
+def refuse_to_move(core: Core, key: Key, fields: KeyFields) -> None:
+    """Raise InvalidInput when a key would be sent elsewhere while its provider issues or ends one, or needs it to.
+
+    Elsewhere a value would be shown to somebody else, unasked, and a refusal there is no proof that it is dead.
+    """
+    changed = next((name for name in _ADDRESS if getattr(key, name) != getattr(fields, name)), "")
+    if not changed:
+        return
+    found = core.index.query(
+        "SELECT r.kind, r.state, r.retire_at, k.id, k.name FROM rotations r JOIN keys k ON k.id = r.key_id"
+        " WHERE ? IN (r.key_id, r.admin_key_id) AND r.kind <> 'pasted' AND r.state NOT IN ('done', 'abandoned')"
+        " ORDER BY r.key_id <> ?",
+        (key.id, key.id),
+    )
+    for kind, state, retire_at, key_id, name in found:
+        doing = "revoked" if kind == "revoked" else "rotated"
+        by = f" by “{key.name}”" if key_id != key.id else ""
+        sentence = f"“{name}” is being {doing} at its provider{by}: kind, provider and base URL can be changed after"
+        if kind == "issued" and state in RETIRING and retire_at is not None and retire_at > core.now():
+            at = time.strftime("%Y-%m-%d %H:%M", time.localtime(retire_at))
+            sentence += f" the old key's end, {at}."
+            raise InvalidInput(changed, sentence, "To end it now: r and Ctrl+E, or keytui rotate --resume --now")
+        raise InvalidInput(changed, f"{sentence} that.", f"{_BUSY}, or r in the app.")
+
+
 def remote_name(name: str, uid: str) -> str:
     """Return the name a new key gets at its provider: plain ASCII, and by its end ours."""
     plain = "".join(character if " " < character < "\x7f" else "-" for character in name[:_NAME_LIMIT])
@@ -206,6 +237,10 @@ def _begin(core: Core, key: Key, kind: str, state: str, admin_key_id: int, **val
     row = {"key_id": key.id, "kind": kind, "state": state, "old_version": old, "started_at": now, "updated_at": now}
     try:
         with core.index.write() as transaction:
+            if transaction.execute(_ELSEWHERE, (admin_key_id, key.id)):
+                raise KeytuiError(
+                    f"The address of “{key.name}” was changed meanwhile.", "Nothing was done. Look again."
+                )
             return transaction.insert("rotations", **row, admin_key_id=admin_key_id, **values)
     except sqlite3.IntegrityError:
         raise KeytuiError(f"“{key.name}” is already being rotated.", _BUSY) from None

@@ -179,7 +179,13 @@ class Keystore(Care, Rotating):
         return restoring.restore(self._core, fields, created_at, values)
 
     def edit(self, key_id: int, fields: KeyFields, *, base: KeyFields | None = None) -> Key:
-        """Replace a key's fields, its name included; with `base`, those that differ from it. NameTaken, KeyNotFound."""
+        """Replace a key's fields, its name included; with `base`, those that differ from it.
+
+        Raises:
+            KeyNotFound: It is gone.
+            NameTaken: Another key has the name.
+            InvalidInput: It would be sent elsewhere while its provider issues or ends a key for it.
+        """
         from keytui.storage import writing
 
         return writing.edit(self._core, key_id, fields, base)
@@ -207,7 +213,8 @@ class Keystore(Care, Rotating):
         Raises:
             NameTaken: Another key has the name.
             NothingToUndo: It can no longer be taken back.
-            UndoRefused: A later change stands on it, or the previous version was purged.
+            UndoRefused: A later change stands on it, the previous version was purged, or an edit of the address would
+                be taken back while the provider issues or ends a key for it.
         """
         from keytui.storage import undoing
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from keytui.errors import NameTaken, NothingToUndo, UndoRefused
+from keytui.errors import InvalidInput, NameTaken, NothingToUndo, UndoRefused
 from keytui.model import KeyFields
-from keytui.storage import journal, recovery, rotations, rows, steps, writing
+from keytui.storage import issued, journal, recovery, rotations, rows, steps, writing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,8 +91,11 @@ def _switch_back(
 def _old_fields(
     transaction: Transaction, core: Core, key_id: int, data: dict[str, Any], as_name: str
 ) -> tuple[str, str]:
-    del core
     fields = KeyFields(**data["fields"] | {"tags": tuple(data["fields"]["tags"])})
     fields = fields._replace(name=as_name or fields.name)
+    try:
+        issued.refuse_to_move(core, rows.key(core.index, key_id), fields)
+    except InvalidInput as error:
+        raise UndoRefused(error.sentence, error.hint) from None
     writing.write_fields(transaction, key_id, fields)
     return fields.name, "The edit was taken back."

@@ -72,6 +72,7 @@ def edit(core: Core, key_id: int, fields: KeyFields, base: KeyFields | None) -> 
         detail = _changes(old, fields)
         if not detail:
             return old
+        issued.refuse_to_move(core, old, fields)
         undo = {"fields": old.fields._asdict()}
         try:
             with core.index.write() as transaction:
