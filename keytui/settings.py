@@ -56,6 +56,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("check_seconds", 15, "Seconds a check may take.", (), 1),
     Setting("prompt_seconds", 60, "Seconds a test prompt may be silent before it counts as cut.", (), 1),
     Setting("propagation_seconds", 60, "Seconds until a provider knows of a new or revoked key everywhere.", (), 1),
+    Setting("grace_hours", 24, "Hours an old key works after its provider issued a new one; 0 revokes it at once."),
     Setting("rotate_every_days", 0, "Days after which a new key is due, unless it says otherwise; 0 never."),
     Setting("keyring_seconds", 30, "Seconds one call to the OS keyring may take.", (), 1),
     Setting("lock_seconds", 10, "Seconds to wait while another keytui writes.", (), 1),
@@ -91,6 +92,7 @@ class Settings(NamedTuple):
     check_seconds: int
     prompt_seconds: int
     propagation_seconds: int
+    grace_hours: int
     rotate_every_days: int
     keyring_seconds: int
     lock_seconds: int

@@ -163,6 +163,7 @@ def _open_demo() -> samples.Demo:
     while True:
         demo = samples.open_demo(clock=lambda: NOW, port=0, delta_seconds=0)
         if len(str(demo.server.port)) == len(str(PORT)):
+            demo.store.settings = demo.settings._replace(grace_hours=24)  # as it is outside the demo
             return demo
         demo.close()
 

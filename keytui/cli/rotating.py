@@ -100,7 +100,7 @@ def _given(options: Namespace, names: Sequence[str]) -> list[str]:
 def _issue(options: Namespace, session: Session, key: Key) -> int:
     from keytui.flows import issue_plan, issuing
 
-    grace_s = 0 if options.now else issue_plan.GRACE_S if options.grace is None else options.grace
+    grace_s = 0 if options.now else options.grace
     session.store.recover()
 
     def planned() -> Plan:

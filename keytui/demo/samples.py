@@ -61,8 +61,8 @@ class _Sample(NamedTuple):
         before: Days since its first version was stored, when it was rotated since.
         expires: Days until the provider ends it, negative when it has, or None.
         deleted: Hours since it was deleted, or None.
-        account: Service account that owns it at the provider; "-" when a person does, "" when the provider's list
-            does not have it.
+        account: Service account that owns it at the provider; "-" when none does, "" when the provider's list does not
+            have it.
         known: Whether the store knows its id at the provider, as it does of keys that keytui issued.
     """
 
@@ -162,7 +162,10 @@ _SAMPLES = (
         detail="The key works, but there is no quota or credit left. Add credit or raise the limit at the provider.",
         every=180,
         tags=("billing", "prod"),
+        account="-",
+        known=True,
     ),
+    _Sample(name="router-admin", provider="openrouter", shape=(_SK + "or-v1-", 64), age=60, kind="admin"),
     _Sample(name="router-dev", provider="openrouter", shape=(_SK + "or-v1-", 64), age=23, tags=("dev",)),
     _Sample(
         name="claude",
@@ -270,11 +273,18 @@ def open_demo(*, clock: Callable[[], float] = time.time, port: int | None = None
     server = _server(port, delta_seconds, clock)
     folder = tempfile.TemporaryDirectory(prefix="keytui-demo-", ignore_cleanup_errors=True)
     settings = settings_module.load({"KEYTUI_HOME": folder.name, "KEYTUI_NO_CACHE": "1"}, backend="os")
+    settings = settings._replace(grace_hours=0)  # so that a rotation is seen to its end: the old key refused
     moved = _Clock(clock)
     store = Keystore(settings, backends={"os": MemoryBackend()}, clock=moved)
     _make(store, server, moved, int(clock()))
     catalog.lead_to(server.url)
     return Demo(store, server.start(), store.settings, folder)
+
+
+def secret_of(name: str) -> Secret:
+    """Return the value a sample key begins with; it is no secret, and a test asks the server with it."""
+    sample = next(each for each in _SAMPLES if each.name == name)
+    return _secret(sample, 2 if sample.before is not None else 1)
 
 
 def _server(port: int | None, delta_seconds: float, clock: Callable[[], float]) -> DemoServer:
@@ -311,11 +321,12 @@ def _list_at_provider(store: Keystore, server: DemoServer, sample: _Sample) -> N
     """Let the demo's organization have a sample key, so that rotating it issues a real successor."""
     account = sample.account.removeprefix("-")
     secret = _secret(sample, 2 if sample.before is not None else 1)
-    remote_id = server.admin.add_key(secret, sample.name, account=account, age_s=sample.age * DAY)
+    project = DEFAULT_PROJECT if sample.provider == "openai" else ""
+    remote_id = server.admin.add_key(secret, sample.name, project_id=project, account=account, age_s=sample.age * DAY)
     if sample.known:
         current = next(each for each in store.versions(store.find(sample.name).id) if each.state == "current")
         owner = server.admin.organization.keys[remote_id].account_id
-        store.know_remote(current.id, RemoteKey(remote_id, DEFAULT_PROJECT, owner, None))
+        store.know_remote(current.id, RemoteKey(remote_id, project, owner, None))
 
 
 def _add(store: Keystore, server: DemoServer, now: int, sample: _Sample) -> None:

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from keytui.model import Key, Rotation, Secret, Version
     from keytui.storage.keystore import Keystore
 
-GRACE_S = DAY
-"""How long an old key goes on working after the switch, unless the person says otherwise."""
+HOUR = 3_600
 
 LIVES_DAYS = (365, 180, 90, 60, 30, 14, 7, 1)
 """Where a provider demands that keys end: the lives that are asked for, the longest it grants is taken."""
@@ -86,7 +85,7 @@ async def plan(
     admin: str = "",
     to_account: str = "",
     old_key_id: str = "",
-    grace_s: int = GRACE_S,
+    grace_s: int | None = None,
 ) -> Plan:
     """Look everything up at the provider and say what a rotation would do.
 
@@ -94,7 +93,7 @@ async def plan(
         admin: Name of the admin key to use; "" for the only one of the key's provider and address.
         to_account: Name of a service account to make the new key for.
         old_key_id: Id of this key at its provider, where keytui cannot know it for certain.
-        grace_s: Seconds the old key goes on working after the switch.
+        grace_s: Seconds the old key goes on working after the switch; None for what the settings say.
 
     Raises:
         UsageError: The key or its provider cannot be rotated this way, no admin key fits, or `old_key_id` is known to
@@ -116,7 +115,7 @@ async def plan(
         home=home,
         old=found.old,
         likely=found.likely,
-        grace_s=grace_s,
+        grace_s=store.settings.grace_hours * HOUR if grace_s is None else grace_s,
         needs_consent=needs_consent,
         ending=ending,
         orphans=await asyncio.to_thread(_orphans, store, key, found),

@@ -121,11 +121,17 @@ class Place:
 
     # --- what must be true
 
+    def living(self) -> dict[str, str]:
+        """Return names of the keys that live at the server, by their ids, without those told to end within a second."""
+        soon = time.time() + 2
+        lasting = (each for each in self.server.admin.live() if each.expires_at is None or each.expires_at > soon)
+        return {each.id: each.name for each in lasting}
+
     def glance(self, said: str) -> None:
         """Look at what must be true whenever a command ends or is killed, before anything is taken up again."""
         store = self.store()
         try:
-            live = {live.id: live.name for live in self.server.admin.live()}
+            live = self.living()
             rows = store.rotations(unfinished=False)
             self._no_strangers(live, rows)
             key = next((key for key in store.keys() if key.name == self.provider.name), None)
@@ -149,11 +155,11 @@ class Place:
         """
         store = self.store()
         try:
-            live = {live.id: live.name for live in self.server.admin.live()}
+            live = self.living()
             rows = store.rotations(unfinished=False)
             accounts = [each.name for each in self.server.admin.organization.accounts.values()]
             assert len(accounts) == len(set(accounts)), f"made twice: {accounts}"
-            if self.old_id not in live:
+            if self.old_id not in [each.id for each in self.server.admin.live()]:
                 assert word_of(self.key, self.old) == "invalid", "the old key is not refused"
             key = next((key for key in store.keys() if key.name == self.provider.name), None)
             if key is None:

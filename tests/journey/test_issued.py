@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from keytui.demo import samples
 from keytui.demo.server import DemoServer
 from keytui.model import Secret
 from tests import leaks
@@ -48,8 +50,8 @@ def commands(machine: Path, *arguments: str, value: str = "") -> str:
     return done.stdout
 
 
-def answers(server: DemoServer, secret: Secret) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+def answers(port: int, secret: Secret) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {secret.reveal()}"})
         return connection.getresponse().status
@@ -79,15 +81,15 @@ def test_r_and_ctrl_s_bring_a_new_key_into_use_and_the_old_one_ends(machine: Pat
             terminal.wait_for("more hours after the switch", "Ctrl+S", old_id)
             terminal.type("\x13")
             terminal.wait_for("The new key is in use.", "Enter")
-            assert [answers(server, old), len(server.admin.live())] == [200, 2]
+            assert [answers(server.port, old), len(server.admin.live())] == [200, 2]
             clock.moved = DAY + 60  # the provider itself ends the old key, whether or not keytui runs
-            assert answers(server, old) == 401
+            assert answers(server.port, old) == 401
             terminal.type("\r")
             terminal.wait_for("n New", gone=["Ctrl+E"])
             terminal.type("q")
             assert terminal.wait_for_exit() == 0
         new = Secret(commands(machine, "get", "bot").strip())
-        assert answers(server, new) == 200
+        assert answers(server.port, new) == 200
         assert [each.id for each in server.admin.live()] == [server.admin.id_of(new)]
     shown = terminal.output
     assert [leaks.leaks(shown, secret.reveal()) for secret in (old, new, admin)] == [[], [], []]
@@ -95,16 +97,33 @@ def test_r_and_ctrl_s_bring_a_new_key_into_use_and_the_old_one_ends(machine: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["openai-bot", "router"])
+def test_in_the_demo_r_and_ctrl_s_are_all_it_takes(machine: Path, name: str) -> None:
+    old = samples.secret_of(name)
+    with Terminal((*KEYTUI, "--demo"), plain_environment(machine)) as terminal:
+        select(terminal, name)
+        found = re.search(r"127\.0\.0\.1:(\d+)", terminal.wait_for("127.0.0.1:"))
+        assert found is not None
+        port = int(found[1])
+        assert answers(port, old) != 401
+        terminal.type("r")
+        terminal.wait_for("Ctrl+S", "revoked", f"{name}")
+        terminal.type("\x13")
+        terminal.wait_for("Done. The new key is in use", "The old key is refused")
+        assert answers(port, old) == 401
+        terminal.type("\r")
+        terminal.wait_for("n New", gone=["Done."])
+        terminal.type("q")
+        assert terminal.wait_for_exit() == 0
+
+
+@pytest.mark.slow
 def test_ending_the_old_key_now_in_the_demo(machine: Path) -> None:
     with Terminal((*KEYTUI, "--demo"), plain_environment(machine)) as terminal:
-        terminal.wait_for("openai-bot", "3 Details")
-        terminal.type("/")
-        terminal.wait_for("Filter:")
-        terminal.type("openai-bot\r")
-        terminal.wait_for("3 Details · openai-bot")
+        select(terminal, "openai-bot")
         terminal.type("r")
         terminal.wait_for("Ctrl+S", "support-bot")
-        terminal.type("\x13")
+        terminal.type("\x7f24\x13")  # hours instead of none
         terminal.wait_for("The new key is in use.")
         terminal.type("\x05")
         terminal.wait_for("End the old key now?")
@@ -114,3 +133,11 @@ def test_ending_the_old_key_now_in_the_demo(machine: Path) -> None:
         terminal.wait_for("n New", gone=["Done."])
         terminal.type("q")
         assert terminal.wait_for_exit() == 0
+
+
+def select(terminal: Terminal, name: str) -> None:
+    terminal.wait_for("openai-bot", "3 Details")
+    terminal.type("/")
+    terminal.wait_for("Filter:")
+    terminal.type(f"{name}\r")
+    terminal.wait_for(f"3 Details · {name}")

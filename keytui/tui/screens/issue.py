@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from keytui.tui.issuing import Run
     from keytui.tui.screens.following import Phase
 
-_HOUR = 3_600
 _LONGEST_HOURS = 8_760
 
 _STATES = {
@@ -78,7 +77,7 @@ class IssueScreen(Following):
         yield Field("Admin key", Input(self._admins[0] if self._admins else "", id="admin"), name="admin")
         yield Field("Account", Input(id="account"), name="account")
         yield Field("Old key's id", Input(placeholder="Not revoked without it", id="old"), name="old")
-        grace = str(issue_plan.GRACE_S // _HOUR)
+        grace = str(min(self._store.settings.grace_hours, _LONGEST_HOURS))
         yield Field("Old key works", Input(grace, id="grace"), unit="more hours after the switch", name="grace")
         yield Stepper(
             (
@@ -190,7 +189,7 @@ class IssueScreen(Following):
             self._make_plan(self._value("old"))  # shown with that key before anything starts
             return
         if plan.old is not None:
-            plan = plan._replace(grace_s=int(hours) * _HOUR)
+            plan = plan._replace(grace_s=int(hours) * issue_plan.HOUR)
         self.query_one(Stepper).reset()
         self.enter("running")
         self.jobs.issue(plan)
