@@ -32,7 +32,7 @@ async def enter(run: Run, rotation: Rotation, key: Key) -> bool:
         return True
     issuer = await run.issuer(rotation, key)
     left = (rotation.retire_at or 0) - _now()
-    if left > 0 and issuer.can_expire and retiring.expires_at is None:
+    if left > 0 and issuer.can_expire and _ends_later(retiring, rotation):
         sentence = f"Telling {issuer.label} to end the old key in {lasting(left)}; this cannot be taken back"
         run.tell(Stage("retiring", "running", sentence))
         try:
@@ -99,6 +99,11 @@ async def sweep(run: Run, issuer: Issuer, rotation: Rotation, *, keep: tuple[str
         if time.monotonic() > deadline:
             return
         await asyncio.sleep(min(patience.PAUSE_S, 1.0))
+
+
+def _ends_later(retiring: Version, rotation: Rotation) -> bool:
+    """Whether the retiring key outlives its grace period if nobody revokes it; an earlier end of its own stays."""
+    return retiring.expires_at is None or retiring.expires_at > (rotation.retire_at or 0) + 1
 
 
 async def _version(run: Run, rotation: Rotation) -> Version | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from keytui.errors import LeftBehind
+from keytui.errors import KeytuiError, LeftBehind
 from keytui.flows import giving_up, issuing, remotes
 from keytui.flows.issue_plan import look, named, unclear
 from keytui.record import NamedTuple
@@ -46,6 +46,7 @@ async def plan(store: Keystore, key_id: int, *, admin: str = "", old_key_id: str
         old_key_id: Id of this key at its provider, where keytui cannot know it for certain.
 
     Raises:
+        KeytuiError: A pasted successor is stored and not in use: it would be deleted with the key, and live on there.
         KeyUnclear: Which key at the provider it is cannot be known for certain.
         UsageError: No admin key fits, or `old_key_id` is known to be another key's.
         KeyRefused: The provider does not accept the admin key.
@@ -58,6 +59,11 @@ async def plan(store: Keystore, key_id: int, *, admin: str = "", old_key_id: str
         raise unclear(found, "so nothing was revoked")
     rotations = await asyncio.to_thread(store.rotations)
     earlier = next((row for row in rotations if row.key_id == key.id), None)
+    if earlier is not None and earlier.kind == "pasted":
+        sentence = (
+            f"A new key of “{key.name}” is stored and not in use yet; it would be deleted too. Nothing was revoked."
+        )
+        raise KeytuiError(sentence, "Rotate to it or give it up first.")
     sentences = [f"{found.label} revokes {named(found.old)}, asked by the admin key “{found.admin.name}”."]
     if earlier is not None and earlier.kind == "issued":
         sentences.append("The other key of its unfinished rotation is revoked as well.")
@@ -84,8 +90,6 @@ async def start(store: Keystore, plan: Plan, *, stage: Callable[[Stage], None]) 
                 raise left.cause from None
         else:
             await issuing.end_now(store, earlier.id, stage=lambda _stage: None)
-    elif earlier is not None:
-        await asyncio.to_thread(store.abandon_rotation, earlier.id)
     rotation = await asyncio.to_thread(_begin, store, plan)
     return await issuing.drive(store, rotation.id, stage=stage)
 

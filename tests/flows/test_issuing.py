@@ -76,6 +76,24 @@ async def test_in_its_grace_period_the_old_key_works_and_its_end_is_told_to_the_
     assert world.store.rotations() == []
 
 
+async def test_a_key_that_would_end_some_day_is_told_the_end_of_its_grace_period_too(world: World) -> None:
+    (version,) = world.store.versions(world.key.id)
+    world.store.know_remote(version.id, version.remote._replace(expires_at=int(time.time()) + 365 * 86_400))
+    outcome = await world.rotate(grace_s=3_600)
+    assert outcome.retire_at is not None
+    old = next(live for live in world.server.admin.live() if live.id == world.old_id)
+    assert old.expires_at is not None
+    assert abs(old.expires_at - outcome.retire_at) <= 2
+
+
+async def test_a_key_with_a_stored_successor_is_not_revoked(world: World) -> None:
+    world.store.begin_rotation(world.key.id, fake_key())
+    with pytest.raises(KeytuiError, match="is stored and not in use yet"):
+        await revoking.plan(world.store, world.key.id)
+    assert len(world.store.rotations()) == 1
+    assert world.old_id in world.live()
+
+
 async def test_the_next_rotation_ends_the_grace_period_of_the_last(world: World) -> None:
     await world.rotate(grace_s=3_600)
     second = world.current_id()
