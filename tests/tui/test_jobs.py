@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 from pathlib import Path
 
 import pytest
@@ -260,10 +261,10 @@ async def test_copy_says_what_is_certain_and_counts_down(
         await app.quiet()
         assert copied == [secret]
         assert "Copied openai-prod. Clears in 30 s." in app.toasts
-        assert "clears in 30 s" in app.text
+        assert re.search(r"clears in (30|2\d) s", app.text)  # the clock goes on while a busy machine draws
         assert app.app.clipboard == ""
         await app.tick(10)
-        assert "clears in 20 s" in app.text
+        assert re.search(r"clears in (20|1\d) s", app.text)
         await app.tick(21)
         assert "clears in" not in app.text.splitlines()[-1]
 
