@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -227,7 +226,8 @@ async def test_an_answer_is_laid_out_as_markdown_and_scrolls(world: World, size:
             await app.press("pageup")
         assert "Some bold text" in app.text
         await app.resize(100, 40)
-        await app.until(lambda: all(len(line) <= 100 for line in app.text.splitlines()), "the new width")
+        await app.quiet()
+        assert all(len(line) <= 100 for line in app.text.splitlines())
 
 
 async def test_a_new_answer_takes_the_place_of_one_that_is_being_laid_out(world: World) -> None:
@@ -279,26 +279,6 @@ def test_markdown_becomes_lines() -> None:
     text = "# Head\n\none\ntwo `x`\n\n1. a\n2. b\n   - c\n\n> said\n\n```python\nx = 1\n\ny = 2\n```\n\n---\n"
     expected = ["Head", "", "one", "two x", "", "1. a", "2. b", "   ‣ c", "", "▎ said", "", "│ x = 1", "│", "│ y = 2"]
     assert shown(text) == [*expected, "", "─" * 40]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "- a **b**\n- c\n\n- d\n\n  more\n- e\n",
-        "9. a\n10. b\n    - c\n11. d\n\ntext\n",
-        "1. a\n** lazy\n* b\n- c\n",
-        "| a | b |\n|---|---|\n| 1 | `2` |\n| a wider cell | 3 |\n| 4 |\n\n- after\n\n| c |\n|---|\n| d |\n",
-    ],
-)
-def test_lists_and_tables_grow_as_if_they_had_come_whole(text: str) -> None:
-    assert shown("before\n\n" + text)
-    assert shown(text + "\nafter")
-
-
-def test_laying_out_leaves_nothing_to_the_garbage_collector() -> None:
-    gc.collect()
-    Flow(60).lines("- a **b** `c`\n" * 50 + "\n| a |\n|---|\n" + "| b |\n" * 50 + "\n> c\n")
-    assert gc.collect() < 200
 
 
 def test_a_table_fits_its_width() -> None:

@@ -45,7 +45,6 @@ class Answer(ScrollView, can_focus=False):
         self._shown = 0
         self._busy = False
         self._styles: dict[str, VisualStyle] = {}
-        self._strips: dict[int, tuple[Content, VisualStyle, int, Strip]] = {}
 
     @property
     def text(self) -> str:
@@ -105,8 +104,6 @@ class Answer(ScrollView, can_focus=False):
     def _show(self, lines: list[Content], *, follow: bool = True) -> None:
         at_end = self.max_scroll_y - self.scroll_offset.y <= 1
         self._lines = lines
-        if len(lines) < len(self._strips):
-            self._strips.clear()
         self.virtual_size = Size(0, len(lines))
         if follow and at_end:
             self.scroll_end(animate=False, immediate=True, force=True)
@@ -125,7 +122,6 @@ class Answer(ScrollView, can_focus=False):
     def notify_style_update(self) -> None:
         """Forget the styles: the theme changed."""
         self._styles.clear()
-        self._strips.clear()
         super().notify_style_update()
 
     def _style(self, style: str | VisualStyle) -> VisualStyle:
@@ -147,14 +143,9 @@ class Answer(ScrollView, can_focus=False):
         if selection is not None and (span := selection.get_span(index)) is not None:
             start, end = span
             line = line.stylize(self.screen.get_visual_style("screen--selection"), start, None if end == -1 else end)
-        known = self._strips.get(index)
-        if known is not None and known[0] is line and known[1:3] == (base, width):
-            return known[3]
         drawn = line.render(base, end="", parse_style=self._style)
         strip = Strip([Segment(text, style.rich_style) for text, style in drawn])
-        strip = strip.adjust_cell_length(width, base.rich_style).apply_offsets(0, index)
-        self._strips[index] = line, base, width, strip
-        return strip
+        return strip.adjust_cell_length(width, base.rich_style).apply_offsets(0, index)
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """Return what the mouse has selected, and what ends it."""
