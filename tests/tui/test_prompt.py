@@ -226,8 +226,7 @@ async def test_an_answer_is_laid_out_as_markdown_and_scrolls(world: World, size:
             await app.press("pageup")
         assert "Some bold text" in app.text
         await app.resize(100, 40)
-        await app.quiet()
-        assert all(len(line) <= 100 for line in app.text.splitlines())
+        await app.until(lambda: all(len(line) <= 100 for line in app.text.splitlines()), "the new width")
 
 
 async def test_a_new_answer_takes_the_place_of_one_that_is_being_laid_out(world: World) -> None:
