@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from _thread import _local, allocate_lock  # threading and weakref cost milliseconds at start
+from _thread import RLock, _local, allocate_lock  # threading and weakref cost milliseconds at start
 from _weakref import ref
 
 from keytui.errors import IndexDamaged, IndexNewer, StoreBusy, StoreRefused, StoreUnavailable
@@ -41,7 +41,7 @@ _PRAGMAS = ("PRAGMA foreign_keys=ON", "PRAGMA secure_delete=ON", "PRAGMA synchro
 class Index:
     """The index file, opened when it is first needed.
 
-    A missing file reads as empty and is not created by reading, unless what lies beside it says that there was one.
+    A missing file reads as empty and is not created by reading; what lies beside it may say that there was one.
 
     Args:
         path: Path of index.db.
@@ -70,11 +70,12 @@ class Index:
             StoreRefused: The file or its folder cannot be read.
         """
         try:
-            connection = self._reader()
-            if connection is None:
+            held = self._reader()
+            if held is None:
                 with self._guard:
                     return self._nothing().execute(sql, values).fetchall()
-            return connection.execute(sql, values).fetchall()
+            with held as connection:
+                return connection.execute(sql, values).fetchall()
         except FAILURES as error:
             raise _mapped(error, self.path) from None
 
@@ -86,16 +87,16 @@ class Index:
         """
         return Transaction(self)
 
-    def writer(self) -> sqlite3.Connection:
-        """Return this thread's connection, creating or migrating the file first."""
+    def begin(self) -> tuple[_Held, sqlite3.Connection]:
+        """Return this thread's connection, in use from now on, creating or migrating the file first."""
         try:
-            connection = self._reader()
-            if connection is None:
+            held = self._reader()
+            if held is None:
                 with self._lock:
-                    connection = self._reader() or self._create()
-            if self._threads.held.file is None:
+                    held = self._reader() or self._create()
+            if held.file is None:
                 raise StoreRefused(f"{self.path} cannot be written.", _PERMISSIONS)
-            return connection
+            return held, held.__enter__()
         except FAILURES as error:
             raise _mapped(error, self.path) from None
 
@@ -123,11 +124,11 @@ class Index:
                 raise _mapped(error, self.path) from None
 
     def close(self) -> None:
-        """Close every connection of every thread."""
+        """Close every connection of every thread; one that is in use, as soon as it no longer is."""
         with self._guard:
             for held in (reference() for reference in self._open):
                 if held is not None:
-                    held.connection.close()
+                    held.close()
             self._open.clear()
             for connection in (self._monitor, self._empty):
                 if connection is not None:
@@ -135,21 +136,21 @@ class Index:
             self._monitor = self._empty = self._monitored = None
         self._threads = _local()
 
-    def _reader(self) -> sqlite3.Connection | None:
+    def _reader(self) -> _Held | None:
         found = _there(self.path)
         held: _Held | None = getattr(self._threads, "held", None)
         if held is not None and held.file == found:
-            return held.connection
+            return held
         if found is None:
             if lost(self.path, self._vault_dir):
                 raise IndexDamaged(f"{self.path} is missing, but there were keys in it.", _REPAIR)
             return None
         return self._connect(found)
 
-    def _connect(self, found: tuple[int, int]) -> sqlite3.Connection:
+    def _connect(self, found: tuple[int, int]) -> _Held:
         connection, lasting = _opened(self.path)
         held = _Held(connection, found if lasting else None)
-        version = held.connection.execute("PRAGMA user_version").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > schema.VERSION:
             hint = "Update keytui, or move the file away and run: keytui doctor --repair"
             raise IndexNewer(f"{self.path} was written by a newer keytui.", hint)
@@ -157,14 +158,14 @@ class Index:
             raise damaged(self.path)
         if version < schema.VERSION:
             with self._lock:
-                _migrate(held.connection)
+                _migrate(connection)
         self._threads.held = held
         with self._guard:
             self._open = [other for other in self._open if other() is not None]
             self._open.append(ref(held))
-        return held.connection
+        return held
 
-    def _create(self) -> sqlite3.Connection:
+    def _create(self) -> _Held:
         """Create the file, whole or not at all, and open it. The lock is held."""
         from keytui.storage import files
 
@@ -209,21 +210,23 @@ class Transaction:
         self._index = index
 
     def __enter__(self) -> Transaction:
-        self._connection = self._index.writer()
-        self.execute("BEGIN IMMEDIATE")
+        self._held, self._connection = self._index.begin()
+        try:
+            self.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._held.__exit__()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is None:
-            try:
+        try:
+            if kind is None:
                 self.execute("COMMIT")
-            except BaseException:
-                self._rollback()
-                raise
-        else:
+        finally:
             self._rollback()
+            self._held.__exit__()
 
     def execute(self, sql: str, values: Values = ()) -> list[Row]:
         """Run one statement and return its rows."""
@@ -251,14 +254,39 @@ class Transaction:
 
 
 class _Held:
-    """A connection that is closed with the thread it belongs to, and the file it was opened on; None to open again."""
+    """A thread's connection, closed with the thread, and the file it was opened on; None to open again.
+
+    sqlite3 crashes the process when one thread closes what another one is executing on, so the connection is used in
+    a `with`, and closing it meanwhile is left to whoever uses it.
+    """
 
     def __init__(self, connection: sqlite3.Connection, file: tuple[int, int] | None) -> None:
-        self.connection = connection
         self.file = file  # another one may be put in its place: what is written to the old one would be lost
+        self._connection = connection
+        self._used = RLock()  # a thread may read while it writes
+        self._ended = False
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._used.acquire()
+        if self._ended:
+            self._used.release()
+            raise sqlite3.ProgrammingError
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        self._used.release()
+        if self._ended:
+            self.close()
+
+    def close(self) -> None:
+        """Close now, or when the one who uses it is ready; it cannot be used again."""
+        self._ended = True
+        if self._used.acquire(blocking=False):
+            self._connection.close()
+            self._used.release()
 
     def __del__(self) -> None:
-        self.connection.close()
+        self._connection.close()
 
 
 def lost(path: str, vault_dir: str) -> bool:

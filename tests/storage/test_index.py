@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import stat
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -441,3 +441,43 @@ def test_only_our_errors_leave_a_store_whose_index_vanishes(settings: Settings) 
     with pytest.raises(KeytuiError):
         store.read(key.id)
     assert store.keys() == []
+
+
+# --- closing
+
+
+def test_closing_while_other_threads_read_and_write_ends_no_process(settings: Settings) -> None:
+    store = memory_store(settings)
+    store.add(fields(), fake_key())
+    index = store._core.index
+
+    def use() -> None:
+        for number in range(20):
+            with suppress(StoreError):  # closed under it
+                if number % 10:
+                    index.query("SELECT a.* FROM sqlite_master a, sqlite_master b")
+                else:
+                    with index.write() as transaction:
+                        transaction.execute("UPDATE keys SET note = note")
+
+    def work() -> None:
+        threads = [threading.Thread(target=use) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            index.close()
+        for thread in threads:
+            thread.join()
+
+    assert in_child(work) == 0
+
+
+def test_a_write_that_was_begun_is_committed_though_another_thread_closes(settings: Settings) -> None:
+    store = memory_store(settings)
+    key = store.add(fields(), fake_key())
+    with store._core.index.write() as transaction:
+        transaction.execute("UPDATE keys SET note = 'kept'")
+        closer = threading.Thread(target=store._core.index.close)
+        closer.start()
+        closer.join()
+    assert store.key(key.id).note == "kept"
