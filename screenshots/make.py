@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 from textual import events
 
@@ -112,7 +113,7 @@ async def show_help(pilot: Pilot[None]) -> None:
     await _until(pilot, "Undo")
 
 
-async def empty(pilot: Pilot[None]) -> None:
+async def first_start(pilot: Pilot[None]) -> None:
     """The first start."""
     await _until(pilot, "No keys yet")
 
@@ -137,7 +138,7 @@ SHOTS: dict[str, tuple[tuple[int, int], Steps]] = {
     "delete": (SMALL, delete),
     "prompt": (LARGE, prompt),
     "help": (LARGE, show_help),
-    "empty": (SMALL, empty),
+    "empty": (SMALL, first_start),
     "unlock": (SMALL, unlock),
 }
 """Every screenshot: its size in cells and the steps to it."""
@@ -145,8 +146,12 @@ SHOTS: dict[str, tuple[tuple[int, int], Steps]] = {
 
 async def take(name: str) -> str:
     """Return one screenshot as SVG."""
-    size, steps = SHOTS[name]
-    if name == "empty":
+    with mock.patch("time.time", return_value=float(NOW)):  # a check's own time, too
+        return await _taken(*SHOTS[name], empty=name == "empty")
+
+
+async def _taken(size: tuple[int, int], steps: Steps, *, empty: bool) -> str:
+    if empty:
         with tempfile.TemporaryDirectory(prefix="keytui-") as folder:
             values = settings.load({"KEYTUI_HOME": folder})
             return await _shoot(Keystore(values, backends={"os": MemoryBackend()}), values, size, steps, demo=False)
