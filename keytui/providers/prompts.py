@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 ANSWER_LIMIT = 20_000
 """Characters of an answer that are shown; what follows is not read."""
 
+_AT_ONCE = 16  # pieces; each takes up to half a millisecond
+
 TOO_LONG = "too_long"
 """The finish reason of an answer that was ended here at ANSWER_LIMIT."""
 
@@ -211,6 +213,8 @@ async def _pieces(chunks: AsyncIterator[ChatCompletionChunk], answer: Answer, ti
                 chunk = await anext(iterator)
         except StopAsyncIteration:
             break
+        if answer.chunks % _AT_ONCE == 0:
+            await asyncio.sleep(0)  # what has come in one burst is read without waiting: let others have their turn
         if piece := answer.take(chunk)[:left]:
             left -= len(piece)
             yield piece

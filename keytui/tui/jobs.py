@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _BROWSE = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 _BROWSER_SECONDS = 10
+_SWITCH_SECONDS = 0.0005
+"""After which a thread that computes lets the interface go on. Python's own 5 ms count each time the loop reads or
+writes: laying out a long answer beside it made stalls of 60 ms."""
 
 
 class Jobs(Asking):
@@ -44,6 +47,7 @@ class Jobs(Asking):
     @work(description="tidy up", group="tidy", thread=True, exit_on_error=False)
     def tidy_up(self) -> None:
         """After the first paint: finish what a killed process left, empty the trash, load what is heavy."""
+        sys.setswitchinterval(_SWITCH_SECONDS)
         if not gc.isenabled():
             gc.collect()
             gc.freeze()

@@ -2,35 +2,22 @@
 
 Textual's own Markdown widget mounts a widget for each list item and lays all of them out again with every piece: an
 answer of 20,000 characters stops the interface for longer than 50 ms. Here the text becomes lines in a thread, and
-only those on screen are drawn. What has ended (a paragraph, a list) is not looked at again.
-
-Nothing in an answer does anything: links are text with their address beside it, HTML is shown as it came.
+only those on screen are drawn. What has ended (a paragraph, the items of a list but its last one, the rows of a table)
+is not looked at again.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
-from markdown_it.tree import SyntaxTreeNode
-from rich.cells import cell_len
 from textual.content import Content
-from textual.highlight import highlight
 
-from keytui.tui import words
-from keytui.tui.widgets.styles import STYLES
+from keytui.tui import blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from keytui.tui.blocks import Node
 
-_BULLETS = "•‣◦"
-_CODE = "$text-warning"
-_DIM = STYLES["dim"]
-_HEADING = STYLES["mark"]
-LEAST = 8
-"""Cells that text gets however deep it is nested."""
-
-_PARSER = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+LEAST = blocks.LEAST
 
 
 class Flow:
@@ -44,161 +31,141 @@ class Flow:
         self.width = max(LEAST, width)
         self._done: list[Content] = []
         self._start = 0
+        self._open: _List | _Table | None = None
 
     def lines(self, text: str) -> list[Content]:
         """Return the lines of the answer so far; `text` begins with what was passed before."""
-        rest = text[self._start :]
-        blocks = SyntaxTreeNode(_PARSER.parse(rest)).children
-        if len(blocks) > 1:
-            last = next(block.map[0] for block in reversed(blocks) if block.map)
-            ended = [block for block in blocks if block.map and block.map[0] < last]
-            for block in ended:
-                self._append(self._done, block)
-            self._start += sum(map(len, rest.splitlines(keepends=True)[:last]))
-            blocks = blocks[len(ended) :]
-        found = list(self._done)
-        for block in blocks:
-            self._append(found, block)
+        head = self._open.head if self._open is not None else ""
+        source = head + text[self._start :]
+        parsed = blocks.parse(source)
+        if self._open is not None and not (parsed and self._open.goes_on(parsed[0])):
+            self._start, self._open = self._open.begin, None  # what was kept of it is wrong by now
+            return self.lines(text)
+        # What begins on a line that has not ended may still become a part of what is before it.
+        maybe = parsed.pop() if len(parsed) > 1 and parsed[-1].lines[0] == source.count("\n") else None
+        for block in parsed[:-1]:
+            self._put(self._done, block, source)
+            self._open = None
+        found, kept = list(self._done), 0
+        for block in parsed[-1:]:
+            if block.type in _GROWING and self._open is None:
+                begin = self._start + _offset(source, block.lines[0]) - len(head)
+                self._open = _GROWING[block.type](self.width, begin)
+            kept = self._put(found, block, source)
+        if maybe is not None:
+            found += [Content(), *blocks.drawn(maybe, self.width)]
+        self._start += max(0, _offset(source, kept) - len(head))
         return found
 
-    def _append(self, lines: list[Content], block: SyntaxTreeNode) -> None:
+    def _put(self, lines: list[Content], block: Node, source: str) -> int:
+        """Add the lines of a block, and return the line of the source on which its unfinished part begins."""
         if lines:
             lines.append(Content())
-        lines.extend(_block(block, self.width))
+        if self._open is None:
+            lines.extend(blocks.drawn(block, self.width))
+            return block.lines[0]
+        drawn, kept = self._open.drawn(block, source)
+        lines.extend(drawn)
+        return kept
 
 
-def _block(node: SyntaxTreeNode, width: int, depth: int = 0) -> list[Content]:
-    """Return the lines of a block."""
-    width = max(LEAST, width)
-    draw = _BLOCKS.get(node.type)
-    if draw is not None:
-        return draw(node, width, depth)
-    if node.type in ("paragraph", "inline", "heading"):
-        return _wrap(_inline(node), width)
-    return _blocks(node, width, depth)
+class _List:
+    """A list that grows.
+
+    Args:
+        width: Cells of a line.
+        begin: Where in the answer it begins.
+
+    Attributes:
+        head: What is put before its rest for parsing: nothing.
+    """
+
+    head = ""
+
+    def __init__(self, width: int, begin: int) -> None:
+        self.begin = begin
+        self._width = width
+        self._loose = False
+        self._number = 0
+        self._lines: list[Content] = []
+
+    def goes_on(self, block: Node) -> bool:
+        """Whether the block is the rest of this list, and changes nothing before it."""
+        return block.type in ("bullet_list", "ordered_list") and (self._loose or not blocks.is_loose(block))
+
+    def drawn(self, block: Node, source: str) -> tuple[list[Content], int]:
+        """Return the lines of the whole list, given its rest, and the line on which its unfinished part begins."""
+        if not self._lines:
+            self._loose, self._number = blocks.is_loose(block), blocks.first_number(block)
+        items = block.children
+        unsure = 2 if len(items) > 1 and items[-1].lines[0] == source.count("\n") else 1
+        ended, rest = items[:-unsure], items[-unsure:]
+        self._lines += self._items(block, ended)
+        self._number += len(ended)
+        return self._lines + self._items(block, rest), rest[0].lines[0]
+
+    def _items(self, block: Node, items: list[Node]) -> list[Content]:
+        block.children = items
+        return blocks.items(block, self._width, number=self._number, loose=self._loose, begun=bool(self._lines))
 
 
-def _blocks(node: SyntaxTreeNode, width: int, depth: int, *, loose: bool = True) -> list[Content]:
-    lines: list[Content] = []
-    for child in node.children:
-        if lines and loose:
-            lines.append(Content())
-        lines.extend(_block(child, width, depth))
-    return lines
+class _Table:
+    """A table that grows.
+
+    Args:
+        width: Cells of a line.
+        begin: Where in the answer it begins.
+
+    Attributes:
+        head: What is put before its rest for parsing: its first two lines, once rows have ended.
+    """
+
+    def __init__(self, width: int, begin: int) -> None:
+        self.begin = begin
+        self.head = ""
+        self._width = width
+        self._rows: list[list[Content]] = []
+        self._wanted: tuple[int, ...] = ()
+        self._widths: tuple[int, ...] = ()
+        self._lines: list[Content] = []
+
+    def goes_on(self, block: Node) -> bool:
+        """Whether the block is the rest of this table."""
+        return block.type == "table"
+
+    def drawn(self, block: Node, source: str) -> tuple[list[Content], int]:
+        """Return the lines of the whole table, given its rest, and the line on which its last row begins."""
+        fresh = blocks.cells(block)[1 if self._rows else 0 :]
+        widths = blocks.fitting(blocks.widest(fresh, self._wanted), self._width)
+        if widths != self._widths:
+            self._widths = widths
+            self._lines = self._drawn([], self._rows)
+        ended, last = fresh[:-1], fresh[-1:]
+        self._lines += self._drawn(self._rows, ended)
+        if ended and not self._rows:
+            first = block.lines[0]
+            self.head = source[_offset(source, first) : _offset(source, first + 2)]
+        self._rows += ended
+        self._wanted = blocks.widest(ended, self._wanted)
+        return self._lines + self._drawn(self._rows, last), _last_row(block)
+
+    def _drawn(self, before: list[list[Content]], rows: list[list[Content]]) -> list[Content]:
+        return blocks.table(rows, self._widths, self._width, begun=bool(before))
 
 
-def _heading(node: SyntaxTreeNode, width: int, depth: int) -> list[Content]:  # noqa: ARG001 - all blocks share one signature
-    return _wrap(_inline(node).stylize(_HEADING), width)
+def _last_row(table: Node) -> int:
+    """Return the line of a table's last row, or its own while it has none below its head."""
+    return table.lines[0] if len(table.children) < 2 else table.children[-1].children[-1].lines[0]
 
 
-def _rule(node: SyntaxTreeNode, width: int, depth: int) -> list[Content]:  # noqa: ARG001 - all blocks share one signature
-    return [Content.styled("─" * width, _DIM)]
+_GROWING: dict[str, type[_List | _Table]] = {"bullet_list": _List, "ordered_list": _List, "table": _Table}
 
 
-def _code(node: SyntaxTreeNode, width: int, depth: int) -> list[Content]:  # noqa: ARG001 - all blocks share one signature
-    text = words.plain_lines(node.content.rstrip("\n"))
-    language = words.plain(node.info).split()[:1]
-    content = highlight(text, language=language[0]) if language else Content(text)
-    bar = Content.styled("│ ", _DIM)
-    return [bar + line for row in content.split("\n", allow_blank=True) for line in row.fold(width - 2) or [Content()]]
-
-
-def _quote(node: SyntaxTreeNode, width: int, depth: int) -> list[Content]:
-    bar = Content.styled("▎ ", _DIM)
-    return [bar + line for line in _blocks(node, width - 2, depth)]
-
-
-def _list(node: SyntaxTreeNode, width: int, depth: int) -> list[Content]:
-    ordered = node.type == "ordered_list"
-    first = node.attrs.get("start", 1)
-    number = first if isinstance(first, int) else 1
-    loose = any(not child.hidden for item in node.children for child in item.children if child.type == "paragraph")
-    lines: list[Content] = []
-    for index, item in enumerate(node.children):
-        mark = f"{number + index}." if ordered else _BULLETS[depth % len(_BULLETS)]
-        indent = len(mark) + 1
-        if lines and loose:
-            lines.append(Content())
-        found = _blocks(item, width - indent, depth + 1, loose=loose) or [Content()]
-        head, blank = Content.styled(f"{mark} ", _HEADING), Content(" " * indent)
-        lines.extend((blank if row else head) + line for row, line in enumerate(found))
-    return lines
-
-
-def _table(node: SyntaxTreeNode, width: int, depth: int) -> list[Content]:  # noqa: ARG001 - all blocks share one signature
-    """Return a table: its columns as wide as they need, the wide ones shortened together when they do not fit."""
-    rows = [[_inline(cell) for cell in row.children] for part in node.children for row in part.children]
-    count = max((len(row) for row in rows), default=0)
-    if not count:
-        return []
-    widths = [max((row[n].cell_length for row in rows if n < len(row)), default=0) for n in range(count)]
-    room = max(count * 3, width - 3 * (count - 1))
-    while sum(widths) > room:
-        most = max(widths)
-        widths[widths.index(most)] = max(3, most - max(1, (sum(widths) - room) // count))
-        if max(widths) <= 3:
-            break
-    lines: list[Content] = []
-    for index, row in enumerate(rows):
-        cells = [_wrap(cell, wide) for cell, wide in zip(row, widths, strict=False)]
-        for level in range(max((len(cell) for cell in cells), default=0)):
-            parts = [
-                (cell[level] if level < len(cell) else Content()).pad_right(
-                    max(0, wide - (cell[level].cell_length if level < len(cell) else 0))
-                )
-                for cell, wide in zip(cells, widths, strict=False)
-            ]
-            line = Content.styled(" │ ", _DIM).join(parts)
-            lines.append(line.stylize("bold") if index == 0 else line)
-        if index == 0:
-            lines.append(Content.styled("─┼─".join("─" * wide for wide in widths), _DIM))
-    return [line for full in lines for line in (full.fold(width) if full.cell_length > width else [full])]
-
-
-_BLOCKS: dict[str, Callable[[SyntaxTreeNode, int, int], list[Content]]] = {
-    "heading": _heading,
-    "hr": _rule,
-    "fence": _code,
-    "code_block": _code,
-    "blockquote": _quote,
-    "bullet_list": _list,
-    "ordered_list": _list,
-    "table": _table,
-}
-_EMPHASIS = {"em": "italic", "strong": "bold", "s": "strike"}
-
-
-def _inline(node: SyntaxTreeNode) -> Content:
-    """Return running text with its emphasis."""
-    return Content("").join(_inline_parts(node))
-
-
-def _inline_parts(node: SyntaxTreeNode) -> list[Content]:
-    parts: list[Content] = []
-    for child in node.children:
-        if child.type in ("softbreak", "hardbreak"):
-            parts.append(Content("\n"))  # as it came: models do not fold lines, and a poem is one paragraph
-        elif child.type == "code_inline":
-            parts.append(Content.styled(words.plain(child.content), _CODE))
-        elif child.type in _EMPHASIS:
-            parts.append(_inline(child).stylize(_EMPHASIS[child.type]))
-        elif child.type in ("link", "image"):
-            parts.append(_link(child))
-        elif child.children:
-            parts.extend(_inline_parts(child))
-        else:
-            parts.append(Content(words.plain_lines(child.content)))
-    return parts
-
-
-def _link(node: SyntaxTreeNode) -> Content:
-    """Return a link's text, and its address where that is not the text."""
-    address = words.plain(str(node.attrs.get("href", node.attrs.get("src", ""))))
-    text = _inline(node) or Content(words.plain(node.content if node.type == "image" else ""))
-    if not address or text.plain == address:
-        return (text or Content(address)).stylize("underline")
-    return Content.assemble(text.stylize("underline"), (f" ({address})", _DIM))
-
-
-def _wrap(content: Content, width: int) -> list[Content]:
-    return content.wrap(width) if cell_len(content.plain) > width or "\n" in content.plain else [content]
+def _offset(text: str, line: int) -> int:
+    """Return where a line of a text begins; markdown-it counts from 0, and a line feed alone ends one."""
+    place = 0
+    for _ in range(line):
+        place = text.find("\n", place) + 1
+        if not place:
+            return len(text)
+    return place

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from textual.app import App
+from textual.highlight import highlight
 
 from keytui.demo.handler import DemoHandler
 from keytui.model import Secret
-from keytui.tui import messages
+from keytui.tui import blocks, messages
 from keytui.tui.markdown import Flow
 from keytui.tui.screens.model import ModelScreen
 from keytui.tui.widgets.answer import Answer
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from textual._compositor import CompositorUpdate
+    from textual.content import Content
     from textual.screen import Screen
 
 
@@ -265,6 +269,27 @@ async def test_the_first_piece_is_drawn_at_once_and_not_with_the_next_frame(
         await app.sees("Hello there")
 
 
+async def test_code_is_highlighted_away_from_the_event_loop_from_its_first_piece_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[threading.Thread] = set()
+
+    def note(code: str, *, language: str) -> Content:
+        threads.add(threading.current_thread())
+        return highlight(code, language=language)
+
+    monkeypatch.setattr(blocks, "highlight", note)
+    world.add()
+    async with opened(world) as app:
+        await app.press("4")
+        answer = app.main.query_one(Answer)
+        for piece in ("```python\n", "return 'what was asked'\n", "```\n"):
+            answer.add(piece)
+        await app.sees("│ return 'what was asked'")
+    assert threads
+    assert threading.main_thread() not in threads
+
+
 def shown(text: str, width: int = 40) -> list[str]:
     """The lines of an answer, laid out piece by piece; and as a whole, which must be the same."""
     flow, lines = Flow(width), []
@@ -278,6 +303,26 @@ def test_markdown_becomes_lines() -> None:
     text = "# Head\n\none\ntwo `x`\n\n1. a\n2. b\n   - c\n\n> said\n\n```python\nx = 1\n\ny = 2\n```\n\n---\n"
     expected = ["Head", "", "one", "two x", "", "1. a", "2. b", "   ‣ c", "", "▎ said", "", "│ x = 1", "│", "│ y = 2"]
     assert shown(text) == [*expected, "", "─" * 40]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- a **b**\n- c\n\n- d\n\n  more\n- e\n",
+        "9. a\n10. b\n    - c\n11. d\n\ntext\n",
+        "1. a\n** lazy\n* b\n- c\n",
+        "| a | b |\n|---|---|\n| 1 | `2` |\n| a wider cell | 3 |\n| 4 |\n\n- after\n\n| c |\n|---|\n| d |\n",
+    ],
+)
+def test_lists_and_tables_grow_as_if_they_had_come_whole(text: str) -> None:
+    assert shown("before\n\n" + text)
+    assert shown(text + "\nafter")
+
+
+def test_laying_out_leaves_nothing_to_the_garbage_collector() -> None:
+    gc.collect()
+    Flow(60).lines("- a **b** `c`\n" * 50 + "\n| a |\n|---|\n" + "| b |\n" * 50 + "\n> c\n")
+    assert gc.collect() < 200
 
 
 def test_a_table_fits_its_width() -> None:

@@ -31,6 +31,10 @@ PAINT_SECONDS = 0.05
 _LONGEST_PAUSE = 0.5
 _AT_ONCE = 500
 """Characters that are laid out on the spot: the first piece is on screen with the next frame."""
+_FENCES = ("`", "~")
+"""What code may begin with. Its highlighter is loaded in the thread."""
+_STRIPS_KEPT = 200
+"""Lines drawn that are kept. Each holds seven caches of Textual's, which the garbage collector walks."""
 
 
 class Answer(ScrollView, can_focus=False):
@@ -45,6 +49,7 @@ class Answer(ScrollView, can_focus=False):
         self._shown = 0
         self._busy = False
         self._styles: dict[str, VisualStyle] = {}
+        self._strips: dict[int, tuple[Content, VisualStyle, int, Strip]] = {}
 
     @property
     def text(self) -> str:
@@ -66,7 +71,7 @@ class Answer(ScrollView, can_focus=False):
         first = not self._text
         self._text += piece
         loaded = sys.modules.get("keytui.tui.markdown")
-        if first and loaded is not None and len(piece) <= _AT_ONCE:
+        if first and loaded is not None and len(piece) <= _AT_ONCE and not piece.lstrip().startswith(_FENCES):
             self._flow = loaded.Flow(self._width)
             self._shown = len(piece)
             self._show(self._flow.lines(words.plain_lines(piece)))
@@ -122,6 +127,7 @@ class Answer(ScrollView, can_focus=False):
     def notify_style_update(self) -> None:
         """Forget the styles: the theme changed."""
         self._styles.clear()
+        self._strips.clear()
         super().notify_style_update()
 
     def _style(self, style: str | VisualStyle) -> VisualStyle:
@@ -143,9 +149,16 @@ class Answer(ScrollView, can_focus=False):
         if selection is not None and (span := selection.get_span(index)) is not None:
             start, end = span
             line = line.stylize(self.screen.get_visual_style("screen--selection"), start, None if end == -1 else end)
+        known = self._strips.get(index)
+        if known is not None and known[0] is line and known[1:3] == (base, width):
+            return known[3]
         drawn = line.render(base, end="", parse_style=self._style)
         strip = Strip([Segment(text, style.rich_style) for text, style in drawn])
-        return strip.adjust_cell_length(width, base.rich_style).apply_offsets(0, index)
+        strip = strip.adjust_cell_length(width, base.rich_style).apply_offsets(0, index)
+        if len(self._strips) >= _STRIPS_KEPT:
+            self._strips.clear()
+        self._strips[index] = line, base, width, strip
+        return strip
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """Return what the mouse has selected, and what ends it."""
