@@ -177,7 +177,7 @@ async def _shoot(store: Keystore, values: settings.Settings, size: tuple[int, in
     app = KeytuiApp(store, values, demo=demo, clock=lambda: NOW)
     async with app.run_test(size=size) as pilot:
         await steps(pilot)
-        await pilot.pause()
+        await _quiet(pilot)
         svg = app.export_screenshot(title="keytui")
     return _settled(svg)
 
@@ -211,6 +211,14 @@ async def _until(pilot: Pilot[None], *texts: str) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"never on screen: {texts}; there was {seen}")
         await pilot.pause(0.02)
+
+
+async def _quiet(pilot: Pilot[None]) -> None:
+    """Wait until no job runs and what they told is drawn."""
+    deadline = time.monotonic() + _PATIENCE
+    while any(not worker.is_finished for worker in pilot.app.workers) and time.monotonic() < deadline:
+        await pilot.pause(0.02)
+    await pilot.pause()
 
 
 async def _paste(pilot: Pilot[None], text: str) -> None:
