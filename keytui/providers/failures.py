@@ -46,18 +46,18 @@ def reduced(error: Exception, key: Key, secret: Secret, timeout_s: float, *, beg
     if isinstance(error, openai.APIStatusError):
         response = error.response
         answer = mapping.read_answer(response.status_code, response.headers, response.content)
-        request_id = mapping.plain_id(response.headers.get("x-request-id"), secret)
+        request_id = mapping.request_id(response.headers, secret)
         word, detail = of_prompt(answer, key)
         code, said = mapping.plain_code(answer.code, secret), limits.read(response.headers)
         return failed(word, detail, answer.status, code, request_id, said=said)
     if isinstance(error, openai.APIError) and error.body is not None:  # an error object inside the stream
-        answer = mapping.read_error(error.body)
-        word, detail = of_prompt(answer, key)
+        answer = mapping.read_error({"error": error.body})
+        word, detail = of_prompt(answer, key, begun=begun)
         return failed(word, detail, None, mapping.plain_code(answer.code, secret))
     return failed(*outages.judge_failure(error, host, timeout_s, begun=begun))
 
 
-def of_prompt(answer: mapping.Answer, key: Key) -> mapping.Finding:
-    """Say what an error answer to a prompt means for the key."""
+def of_prompt(answer: mapping.Answer, key: Key, *, begun: bool = False) -> mapping.Finding:
+    """Say what an error answer to a prompt means for the key; `begun` as for `mapping.judge`."""
     checks_keys = checks.probe_of(key)[0].checks_keys
-    return mapping.judge(answer, client.host_of(key), asked_model=True, checks_keys=checks_keys)
+    return mapping.judge(answer, client.host_of(key), asked_model=True, checks_keys=checks_keys, begun=begun)

@@ -12,6 +12,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from keytui.providers import limits, signs
 from keytui.record import NamedTuple
 
 if TYPE_CHECKING:
@@ -25,46 +26,22 @@ if TYPE_CHECKING:
 _PLAIN_CODE = re.compile(r"[a-z0-9_.-]{1,60}")
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
 _PIECE = 8  # characters of a key that must not appear in anything kept
-_LONGEST_WAIT = 86_400
-
-_QUOTA_CODES = frozenset(
-    {
-        "insufficient_quota",
-        "credit_balance_exhausted",
-        "organization_spend_limit_exceeded",
-        "project_spend_limit_exceeded",
-        "organization_usage_limit_exceeded",
-        "billing_hard_limit_reached",
-        "billing_not_active",
-    }
-)
-_REFUSED_CODES = frozenset({"invalid_api_key", "account_deactivated", "api_key_expired", "api_key_revoked"})
-_REFUSED_TEXTS = (
-    "incorrect api key",
-    "invalid api key",
-    "api key not valid",
-    "api_key_invalid",
-    "api key expired",
-    "reported as leaked",
-)
-_PACE = frozenset({"rate_limit_exceeded", "slow_down", "rate_limit_error"})
-"""Codes and types of providers that count the requests of a key, and so have read it."""
-_NO_MODEL = re.compile(r"(?<![/\w.-])model\b.*(?:not found|does not exist)", re.DOTALL)
-_SPENT = re.compile(r"\bkey\b[^.]{0,20}(?<!rate )limit exceeded|spend(?:ing)? limit")
-_WRONG_ADDRESS = re.compile(r"\bip (?:address )?(?:is )?not (?:authorized|allowed|permitted)|\bip address restriction")
+_REQUEST_IDS = ("x-request-id", "request-id")
+"""Headers that hold a request's id: OpenAI's name, which most took over, and Anthropic's."""
 
 
 class Answer(NamedTuple):
     """What an error answer says, reduced to what is judged.
 
     Attributes:
-        status: HTTP status, or None for an error inside a stream.
+        status: HTTP status; for an error that came with HTTP 200 the one its own code stands for (OpenRouter), or None.
         code: `error.code` as it came, in lower case, or "".
         type: `error.type`, in lower case, or "".
         text: `error.message` in lower case: for signs only, never shown.
         form: What the body is: "api" for an error object of an API, "json" for other JSON, a web "page", other "text",
             or "" for nothing.
         retry_after: Seconds to wait, or None.
+        inside: The error stands in an answer that came with HTTP 200.
     """
 
     status: int | None
@@ -73,25 +50,31 @@ class Answer(NamedTuple):
     text: str = ""
     form: Literal["api", "json", "page", "text", ""] = "api"
     retry_after: int | None = None
+    inside: bool = False
+
+    @property
+    def told(self) -> str:
+        """The status for sentences."""
+        return f"{'error' if self.inside else 'HTTP'} {self.status}"
 
 
 def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
     """Reduce an HTTP error answer, whatever its shape."""
-    wait = headers.get("retry-after", "")
-    retry_after = int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 6 else None
-    if retry_after is not None and retry_after > _LONGEST_WAIT:
-        retry_after = None
+    retry_after = limits.retry_after(headers)
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
         page = "html" in headers.get("content-type", "").lower() or body.lstrip()[:1] == b"<"
         form: Literal["page", "text", ""] = "page" if page else "text" if body.strip() else ""
         return Answer(status, text=body[:2_000].decode("utf-8", "replace").lower(), form=form, retry_after=retry_after)
-    return read_error(parsed)._replace(status=status, retry_after=retry_after)
+    return read_error(parsed)._replace(status=status, retry_after=retry_after, inside=False)
 
 
 def read_error(parsed: object) -> Answer:
-    """Reduce an error object: OpenAI's, a list around it (Gemini), a bare text, `detail`, `message` (Mistral)."""
+    """Reduce an error that came with HTTP 200, in an answer or in a stream.
+
+    Known shapes: OpenAI's object, a list around it (Gemini), a bare text, `detail`, `message` (Mistral).
+    """
     if isinstance(parsed, list) and parsed:
         parsed = parsed[0]
     outer: dict[object, object] = parsed if isinstance(parsed, dict) else {"message": parsed}
@@ -100,18 +83,36 @@ def read_error(parsed: object) -> Answer:
     named = isinstance(inner, dict) or outer.get("object") == "error" or _word(outer.get("code")) != ""
     texts = [error.get("message"), error.get("detail"), inner]
     details = error.get("details")
+    if isinstance(details, dict):
+        texts.append(details.get("error_code"))  # Anthropic
     if isinstance(details, list):
         texts.extend(each.get("reason") for each in details if isinstance(each, dict))
     return Answer(
-        None,
+        _status(error.get("code")),
         code=_word(error.get("code")) or _word(outer.get("code")),
         type=_word(error.get("type")) or _word(outer.get("type")) or _word(error.get("status")),
         text=" ".join(text for text in texts if isinstance(text, str)).lower(),
         form="api" if named else "json",
+        inside=True,
     )
 
 
-def judge(answer: Answer, host: str, *, asked_model: bool = False, checks_keys: bool = True) -> Finding:
+def error_in(parsed: object) -> Answer | None:
+    """Return the error that an answer with HTTP 200 holds instead of what was asked for, or None."""
+    holds = isinstance(parsed, dict) and parsed.get("error") and not parsed.get("data")
+    return read_error(parsed) if holds else None
+
+
+def _status(code: object) -> int | None:
+    """Return a code that is an HTTP status, or None."""
+    if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3:
+        code = int(code)
+    return code if isinstance(code, int) and 400 <= code < 600 else None
+
+
+def judge(
+    answer: Answer, host: str, *, asked_model: bool = False, checks_keys: bool = True, begun: bool = False
+) -> Finding:
     """Say what an error answer means for the key.
 
     Args:
@@ -119,28 +120,22 @@ def judge(answer: Answer, host: str, *, asked_model: bool = False, checks_keys: 
         host: Who was asked.
         asked_model: The request named a model, which can be what was not found.
         checks_keys: The provider looks at the key before anything else.
+        begun: A part of the answer had come before.
     """
-    status, spoken = answer.status, answer.form in ("api", "json")
-    if answer.code in _QUOTA_CODES or answer.type == "insufficient_quota" or (status == 402 and spoken):
-        return "no_quota", f"{_quota(answer.code)} Add credit or raise the limit at the provider."
-    if asked_model and _no_such_model(answer):
+    broke = signs.money(answer)
+    if broke is not None:
+        return broke.word, broke.sentence
+    if asked_model and signs.lacks_model(answer):
         return _judge_model(answer, host, checks_keys=checks_keys)
-    if (status == 429 and spoken) or answer.code in _PACE:
+    if (answer.status == 429 and answer.form in ("api", "json")) or answer.code in signs.PACE:
         return "rate_limited", f"{_too_many(answer, host)} {_wait(answer.retry_after)}"
-    if status in (400, 401, 403):
-        return _judge_refusal(answer, host)
-    if status is None:
+    if answer.status in (400, 401, 403, None):
+        found = _judge_refusal(answer, host)
+    else:
+        found = _judge_status(answer.status, answer, host)
+    if begun and found[0] == "unknown":
         return "unknown", "The provider reported an error in the middle of the answer. Try again in a moment."
-    return _judge_status(status, answer, host)
-
-
-def _no_such_model(answer: Answer) -> bool:
-    if answer.form not in ("api", "json"):
-        return False
-    if answer.code == "model_not_found" or "does not have access to model" in answer.text:
-        return True
-    # Ollama, vLLM and others name no code: model "x" not found, The model `x` does not exist.
-    return answer.status == 404 and _NO_MODEL.search(answer.text) is not None
+    return found
 
 
 def _judge_model(answer: Answer, host: str, *, checks_keys: bool) -> Finding:
@@ -150,7 +145,7 @@ def _judge_model(answer: Answer, host: str, *, checks_keys: bool) -> Finding:
 
 
 def _too_many(answer: Answer, host: str) -> str:
-    if answer.code in _PACE or answer.type in _PACE:
+    if answer.code in signs.PACE or answer.type in signs.PACE:
         return "The key works, but sent too many requests."
     return f"{host} got too many requests and did not say whether the key works."
 
@@ -159,71 +154,12 @@ def _judge_refusal(answer: Answer, host: str) -> Finding:
     if answer.form == "page":
         return (
             "unknown",
-            f"{host} answered with a web page (HTTP {answer.status}): a proxy or a sign-in page? Open it in a browser.",
+            f"{host} answered with a web page ({answer.told}): a proxy or a sign-in page? Open it in a browser.",
         )
-    if answer.code in _REFUSED_CODES or any(sign in answer.text for sign in _REFUSED_TEXTS):
+    if signs.refuses(answer):
         return _refused(answer, host)
-    return _judge_limits(answer) or _judge_key(answer, host)
-
-
-class _Sign(NamedTuple):
-    """A refusal recognized by the code of an API's error object, or by words in its text."""
-
-    codes: tuple[str, ...]
-    text: re.Pattern[str] | None
-    word: VerdictWord
-    sentence: str
-
-
-_SIGNS = (
-    _Sign(
-        ("mismatched_organization", "mismatched_project"),
-        re.compile("(?:organization|project) header should match"),
-        "restricted",
-        "The key is good, but belongs to another organization or project than was asked for. Does a gateway name one?",
-    ),
-    _Sign(
-        ("no_organization",),
-        re.compile("must be a member of an organization"),
-        "invalid",
-        "The key's owner belongs to no organization any more, so the key cannot be used. Ask to be invited again.",
-    ),
-    _Sign(
-        (),
-        re.compile("missing scopes|insufficient permissions for this operation"),
-        "restricted",
-        "The key is good, but restricted: it may not do this. Its permissions are set at the provider.",
-    ),
-    _Sign(
-        ("ip_not_authorized", "ip_not_allowed"),
-        _WRONG_ADDRESS,
-        "restricted",
-        "The key is accepted from certain IP addresses only, and this is none of them. Add it at the provider.",
-    ),
-    _Sign(
-        ("unsupported_country_region_territory",),
-        None,
-        "unknown",
-        "The provider does not serve this country or region and did not look at the key. Try where it does.",
-    ),
-    _Sign(
-        (),
-        _SPENT,  # OpenRouter's 403 for a key's own spending limit
-        "no_quota",
-        "The key's spending limit is used up. Raise it at the provider.",
-    ),
-)
-"""Refusals that say more than that the key is wrong."""
-
-
-def _judge_limits(answer: Answer) -> Finding | None:
-    if answer.form != "api":
-        return None
-    text = answer.text if answer.status != 400 else ""  # which is about the request and not about the key
-    for sign in _SIGNS:
-        if answer.code in sign.codes or (sign.text is not None and sign.text.search(text)):
-            return sign.word, sign.sentence
-    return None
+    sign = signs.shown(signs.REFUSALS, answer)
+    return (sign.word, sign.sentence) if sign is not None else _judge_key(answer, host)
 
 
 def _refused(answer: Answer, host: str) -> Finding:
@@ -246,28 +182,32 @@ def _judge_key(answer: Answer, host: str) -> Finding:
     if answer.status in (401, 403):
         return (
             "unknown",
-            f"{host} forbids this (HTTP {answer.status}) and says nothing of the key. Is there a firewall between?",
+            f"{host} forbids this ({answer.told}) and says nothing of the key. Is there a firewall between?",
         )
+    if answer.status is None:
+        return "unknown", f"{host} reported an error instead of an answer. Try again in a moment."
     return (
         "unknown",
-        f"{host} did not understand the request (HTTP 400), which says nothing about the key. Check the base URL.",
+        f"{host} did not understand the request ({answer.told}), which says nothing about the key. Check the base URL.",
     )
 
 
 def _judge_status(status: int, answer: Answer, host: str) -> Finding:
     if 300 <= status < 400:
-        return "unknown", f"{host} sends us elsewhere (HTTP {status}); a key is not sent after it. Check the base URL."
+        return "unknown", f"{host} sends us elsewhere ({answer.told}); a key is not sent after it. Check the base URL."
     if status == 404 and answer.code:
-        return "unknown", f"{host} does not know what was asked for (HTTP 404). Check the model and the base URL."
+        return "unknown", f"{host} does not know what was asked for ({answer.told}). Check the model and the base URL."
     if status in (404, 405):
-        return "unknown", f"{host} has no such address (HTTP {status}). Check the base URL."
-    if status == 407:
-        return "unreachable", "The proxy asks for a password. Write it into the proxy variables."
+        return "unknown", f"{host} has no such address ({answer.told}). Check the base URL."
+    if status in (407, 408):
+        proxy = "The proxy asks for a password. Write it into the proxy variables."
+        late = f"{host} gave up waiting for the request ({answer.told}). Try again in a moment."
+        return "unreachable", proxy if status == 407 else late
     if status == 429 or status >= 500:
         wait = _wait(answer.retry_after)
         trouble = "wants fewer requests" if status == 429 else "has a problem of its own"
-        return "unknown", f"{host} {trouble} (HTTP {status}). {wait}"
-    return "unknown", f"{host} answered HTTP {status}, which says nothing about the key. Check the base URL."
+        return "unknown", f"{host} {trouble} ({answer.told}). {wait}"
+    return "unknown", f"{host} answered {answer.told}, which says nothing about the key. Check the base URL."
 
 
 def plain_code(code: object, secret: Secret) -> str | None:
@@ -284,6 +224,12 @@ def plain_id(value: object, secret: Secret) -> str | None:
     return value
 
 
+def request_id(headers: Mapping[str, str], secret: Secret) -> str | None:
+    """Return the provider's id of a request, fit for keeping, or None."""
+    found = (plain_id(headers.get(name), secret) for name in _REQUEST_IDS)
+    return next((each for each in found if each is not None), None)
+
+
 def _quotes(text: str, secret: Secret) -> bool:
     folded, key = text.casefold(), secret.reveal().casefold()
     if len(folded) <= _PIECE:
@@ -295,17 +241,5 @@ def _word(value: object) -> str:
     return value.lower() if isinstance(value, str) else ""
 
 
-def _quota(code: str) -> str:
-    if code == "credit_balance_exhausted":
-        return "The key works, but the prepaid credit is used up."
-    if code.startswith("project_"):
-        return "The key works, but its project's spending limit is reached."
-    if code.startswith("organization_"):
-        return "The key works, but the organization's spending limit is reached."
-    return "The key works, but there is no quota or credit left."
-
-
 def _wait(seconds: int | None) -> str:
-    if seconds is None or seconds == 0:
-        return "Try again in a moment."
-    return f"Try again in {seconds} s." if seconds < 120 else f"Try again in {seconds // 60} minutes."
+    return f"Try again in {limits.words(seconds)}." if seconds else "Try again in a moment."

@@ -180,7 +180,7 @@ async def _open(
     got = await asking.send(opened, request, _rules(key), answer.secret, timeout_s=timeout_s, sending=answer.begin)
     response = got if isinstance(got, httpx2.Response) else got.response
     answer.status = response.status_code
-    answer.request_id = mapping.plain_id(response.headers.get("x-request-id"), answer.secret)
+    answer.request_id = mapping.request_id(response.headers, answer.secret)
     answer.limits = limits.read(response.headers)
     kind = response.headers.get("content-type", "").lower()
     if isinstance(got, httpx2.Response) or "json" in kind or "html" in kind:

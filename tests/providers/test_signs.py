@@ -99,6 +99,39 @@ SAID = (
     Said(403, {"error": {"message": "API key rate limit exceeded"}}, "unknown", "forbids"),
     Said(403, {"error": {"message": "Key limit exceeded (monthly limit).", "code": 403}}, "no_quota", "spending limit"),
     Said(403, b"Key limit exceeded", "unknown", "forbids"),
+    # Money: read from an error object before its status, and not out of a key that is refused or only too fast.
+    Said(400, {"error": {"message": "Your credit balance is too low to access"}}, "no_quota", "Add credit"),
+    Said(400, {"message": "Your credit balance is too low to access"}, "unknown", "Check the base URL"),
+    Said(400, b"Your credit balance is too low to access", "unknown", "Check the base URL"),
+    Said(403, {"code": "no permission", "error": "You have run out of credits."}, "no_quota", "Add credit"),
+    Said(429, {"error": {"message": "You reached your spending limit."}}, "no_quota", "spending limit is reached"),
+    Said(429, {"error": {"message": "API key limit exceeded"}}, "rate_limited", "did not say"),
+    Said(
+        429,
+        {"error": {"code": "rate_limit_exceeded", "message": "Have any credits? They raise this limit."}},
+        "rate_limited",
+        "works, but",
+    ),
+    Said(401, {"error": {"code": "invalid_api_key", "message": "You have run out of credits."}}, "invalid"),
+    Said(401, {"error": {"message": "Incorrect API key. Do you have any credits?"}}, "invalid"),
+    # A region, an organization, a request that came too slowly.
+    Said(400, {"error": {"message": "User location is not supported for the API use."}}, "unknown", "region"),
+    Said(400, {"message": "User location is not supported"}, "unknown", "Check the base URL"),
+    Said(400, {"error": {"code": "organization_restricted", "message": "x"}}, "invalid", "organization of this key"),
+    Said(408, b"", "unreachable", "gave up waiting"),
+    # Words that count in an API's own error object only: anyone can write them into a page or a plain text.
+    Said(401, b"Missing scopes: api.model.read", "unknown", "HTTP 401"),
+    Said(401, {"error": _SCOPES}, "invalid", "does not accept"),
+    # A model that is not there, where one was asked for and the words are close enough.
+    Said(400, {"error": {"message": "Model Not Exist"}}, "unknown", "Check the base URL"),
+    Said(400, {"error": {"message": "Model not found: x"}}, "valid", "Choose another", asked=True),
+    Said(400, {"error": {"message": "Invalid model"}}, "valid", "Choose another", asked=True),
+    Said(400, {"error": {"message": "This model takes no system role; field not found"}}, "unknown", asked=True),
+    Said(400, {"error": {"message": "Invalid model parameters: max_tokens"}}, "unknown", "base URL", asked=True),
+    Said(404, {"error": {"type": "not_found_error", "message": "model: x"}}, "valid", "Choose another", asked=True),
+    Said(404, {"error": {"type": "not_found_error", "message": "Not found"}}, "unknown", "base URL", asked=True),
+    Said(404, {"detail": "Path v1/models/x is not found"}, "unknown", "base URL", asked=True),
+    Said(401, {"error": {"code": "invalid_api_key", "message": "model x not found"}}, "invalid", asked=True),
 )
 
 
