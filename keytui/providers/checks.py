@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from keytui.providers.sdk import KeyClient
 
 _LONG_BODY = 200_000  # bytes; parsing more than this would be felt in the interface
-
-
 _MOST_VALUES = 150_000  # OpenRouter's list of models, the longest known, has about 40,000
+_READ_AFTER_THE_KEY = frozenset({400, 404, 405, 406, 409, 411, 413, 415, 422, 500, 501})
+"""What servers answer to a request that is none, once they have nothing against the key."""
 
 
 class Reply(NamedTuple):
@@ -37,7 +37,7 @@ class Reply(NamedTuple):
     Attributes:
         status: HTTP status.
         body: The parsed JSON, or None when it is none.
-        error: The reduced answer when the status is an error, else None.
+        error: The reduced answer when it is an error, also one that came with HTTP 200, else None.
         request_id: The provider's id of the request, or None.
         latency_ms: From sending to the answer's headers.
         limits: What the rate limits leave, in our own words, or "".
@@ -68,11 +68,12 @@ async def check(key: Key, secret: Secret, *, timeout_s: float) -> Verdict:
     if problem is not None:
         return _verdict("unknown", f"{problem} The key was not sent.")
     await client.load()
-    host = client.host_of(key)
     provider, probe = probe_of(key)
+    host = urlsplit(probes.QUESTIONS[probe].address(client.base_url_of(key))).netloc or client.host_of(key)
     try:
-        async with asyncio.timeout(timeout_s), client.open_client(key, secret, timeout_s) as opened:
-            reply, (word, detail, models) = await _probe(opened, provider, probe, secret, host)
+        async with asyncio.timeout(timeout_s) as whole, client.open_client(key, secret, timeout_s) as opened:
+            asked = _Asked(opened, provider, secret, host, whole.when() or 0)
+            reply, (word, detail, models) = await _probe(asked, probe, prompts=key.kind == "api")
     except Exception as error:  # a server can make the libraries raise nearly anything
         return _verdict(*outages.judge_failure(error, host, timeout_s))
     code = mapping.plain_code(reply.error.code, secret) if reply.error is not None else None
@@ -97,50 +98,118 @@ def probe_of(key: Key) -> tuple[Provider, Probe]:
     return provider, provider.admin_probe if key.kind == "admin" else provider.probe
 
 
-async def _probe(opened: KeyClient, provider: Provider, probe: Probe, secret: Secret, host: str) -> tuple[Reply, Found]:
+class _Asked(NamedTuple):
+    """Who is asked about which key, and until when (loop time)."""
+
+    opened: KeyClient
+    provider: Provider
+    secret: Secret
+    host: str
+    until: float
+
+
+async def _probe(asked: _Asked, probe: Probe, *, prompts: bool) -> tuple[Reply, Found]:
     question = probes.QUESTIONS[probe]
-    reply = await ask(opened, question.path, provider, secret, at_root=question.at_root)
+    address = question.address(str(asked.opened.base_url))
+    reply = await ask(asked.opened, address, asked.provider, asked.secret)
     if reply.status == 404 and probe in ("openrouter_key", "xai_key", "deepseek_balance"):
         # A gateway in front of the provider that knows the common paths alone.
-        question, provider = probes.MODELS, provider._replace(checks_keys=False)
-        reply = await ask(opened, question.path, provider, secret)
-    found = _judge(reply, question, provider, host)
-    if found[0] == "valid" and not provider.checks_keys:
-        found = await _without_key(opened, provider, secret, found)
+        question, asked = probes.MODELS, asked._replace(provider=asked.provider._replace(checks_keys=False))
+        reply = await ask(asked.opened, question.path, asked.provider, asked.secret)
+    found = _judge(reply, question, asked.provider, asked.host)
+    if found[0] == "valid" and not asked.provider.checks_keys:
+        return await _compare(asked, reply, found, prompts=prompts and probe == "models")
     return reply, found
 
 
-async def _without_key(opened: KeyClient, provider: Provider, secret: Secret, found: Found) -> Found:
-    """Ask a server that may answer anyone once more without the key: what it says then is what the key is worth."""
-    reply: Reply | None = None
-    with suppress(Exception):  # a server can make the libraries raise nearly anything
-        reply = await ask(opened, probes.MODELS.path, provider, secret, keyless=True)
-    count = probes.counted(found[2] or 0)
-    if reply is not None and reply.status in (401, 403):
-        return "valid", f"The key works and can list {count}.", found[2]
-    listed = reply is not None and reply.error is None and probes.model_ids(reply.body) is not None
-    if client.is_loopback(urlsplit(str(opened.base_url)).hostname or "") or provider.placeholders:
+async def _compare(asked: _Asked, reply: Reply, found: Found, *, prompts: bool) -> tuple[Reply, Found]:
+    """Ask a server that may answer anyone once more without the key: what it says then is what the key is worth.
+
+    Each of these requests has a part of the time that is left: a server that keeps strangers waiting has answered.
+
+    Args:
+        asked: Who is asked.
+        reply: The list of models that came with the key.
+        found: What is said of it when there is nothing to compare it with.
+        prompts: Where anyone gets the list, find out whether anyone's prompts are taken.
+    """
+    share = (asked.until - asyncio.get_running_loop().time()) / 4
+    bare = await _attempt(asked, probes.MODELS.path, share, keyless=True)
+    count = probes.counted(reply.body)
+    if bare is not None and _status(bare) in (401, 403):
+        return reply, ("valid", f"The key works and can list {count}.", found[2])
+    listed = bare is not None and bare.error is None and probes.model_ids(bare.body) is not None
+    if listed and prompts:
+        guarded = await _knock(asked, reply, found, share)
+        if guarded is not None:
+            return guarded
+    if client.is_loopback(urlsplit(str(asked.opened.base_url)).hostname or "") or asked.provider.placeholders:
         detail = f"The server lists its {count} without a key too: it may need none."
-        return ("valid", detail, found[2]) if listed else found
+        return reply, ("valid", detail, found[2]) if listed else found
     if listed:
         detail = f"The server lists its {count} to anyone, which proves nothing. Send a test prompt to try the key."
     else:
         detail = f"The server lists {count}; whether it looks at the key is not known. Send a test prompt to try it."
-    return "unknown", detail, found[2]
+    return reply, ("unknown", detail, found[2])
+
+
+async def _knock(asked: _Asked, reply: Reply, found: Found, share: float) -> tuple[Reply, Found] | None:
+    """Ask where prompts go for nothing, without the key and with it; None when anyone may, or that is not known.
+
+    llama.cpp before the middle of 2026, and many a gateway, list their models to anyone and guard the rest. An empty
+    object is no prompt, so it costs nothing.
+    """
+    bare = await _attempt(asked, probes.PROMPT_PATH, share, keyless=True, body={})
+    if bare is None or _status(bare) not in (401, 403):
+        return None
+    count = probes.counted(reply.body)
+    kept = await _attempt(asked, probes.PROMPT_PATH, share, body={})
+    if kept is None:
+        detail = "The server takes no prompts without a key, and did not say whether this one is right. Try it again."
+        return reply, ("unknown", detail, found[2])
+    said: mapping.Finding = ("valid", "") if kept.error is None else mapping.judge(kept.error, asked.host)
+    if _status(kept) == 401 and said[0] in ("invalid", "unknown"):
+        detail = f"{asked.host} lists its models to anyone, but takes no prompts with this key. Look up the right one."
+        return kept, ("invalid", detail, found[2])
+    if said[0] == "valid" or (said[0] == "unknown" and _status(kept) in _READ_AFTER_THE_KEY):
+        detail = f"The key works: the server takes no prompts without it. It lists {count}."
+        return reply, ("valid", detail, found[2])
+    return kept, (*said, found[2])
+
+
+def _status(reply: Reply) -> int:
+    """Return the status of an answer, or the one its error names under HTTP 200."""
+    return (reply.error.status if reply.error is not None else None) or reply.status
+
+
+async def _attempt(
+    asked: _Asked, path: str, seconds: float, *, keyless: bool = False, body: dict[str, object] | None = None
+) -> Reply | None:
+    """Ask, or return None where no answer came in time."""
+    with suppress(Exception):  # a server can make the libraries raise nearly anything
+        async with asyncio.timeout(seconds):
+            return await ask(asked.opened, path, asked.provider, asked.secret, keyless=keyless, body=body)
+    return None
 
 
 async def ask(
-    opened: KeyClient, path: str, provider: Provider, secret: Secret, *, at_root: bool = False, keyless: bool = False
+    opened: KeyClient,
+    path: str,
+    provider: Provider,
+    secret: Secret,
+    *,
+    keyless: bool = False,
+    body: dict[str, object] | None = None,
 ) -> Reply:
-    """Send one GET and reduce what comes back.
+    """Send one request and reduce what comes back.
 
     Args:
         opened: Client of the key.
-        path: What to ask for, below the base URL.
+        path: What to ask for: below the base URL, or a whole address.
         provider: Whose headers to send.
         secret: The key's value; nothing that repeats it is kept.
-        at_root: The path stands beside the /v1 that the base URL ends with.
         keyless: Leave the key out.
+        body: JSON to POST; None for a GET.
 
     Raises:
         Exception: Whatever the libraries raise when there is no answer.
@@ -151,22 +220,23 @@ async def ask(
     headers = _headers(provider.probe_headers, provider.key_header, secret)
     if keyless:
         headers = {**dict(provider.probe_headers), "Authorization": openai.Omit()}
-    if at_root:
-        path = str(opened.base_url).rstrip("/").removesuffix("/v1") + path
     started = time.monotonic()
     try:
-        response = await opened.get(path, cast_to=httpx2.Response, options={"headers": headers})
+        if body is None:
+            response = await opened.get(path, cast_to=httpx2.Response, options={"headers": headers})
+        else:
+            response = await opened.post(path, cast_to=httpx2.Response, body=body, options={"headers": headers})
     except openai.APIStatusError as error:
         # Kept outside this block: an exception would hold on to the request and its headers.
         response = error.response
     latency_ms = round((opened.answered_at - started) * 1000)
-    request_id = mapping.plain_id(response.headers.get("x-request-id"), secret)
-    status, body, left = response.status_code, response.content, limits.read(response.headers)
+    request_id = mapping.request_id(response.headers, secret)
+    status, content, left = response.status_code, response.content, limits.read(response.headers)
     if not 200 <= status < 300:
-        reduced = mapping.read_answer(status, response.headers, body)
+        reduced = mapping.read_answer(status, response.headers, content)
         return Reply(status, None, reduced, request_id, latency_ms, left)
-    parsed = await asyncio.to_thread(parse, body) if len(body) > _LONG_BODY else parse(body)
-    return Reply(status, parsed, None, request_id, latency_ms, left)
+    parsed = await asyncio.to_thread(parse, content) if len(content) > _LONG_BODY else parse(content)
+    return Reply(status, parsed, mapping.error_in(parsed), request_id, latency_ms, left)
 
 
 def headers_for_prompts(provider: Provider, secret: Secret) -> dict[str, str | openai.Omit]:

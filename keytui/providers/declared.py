@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from typing import Literal
 
     Probe = Literal[
-        "models", "openrouter_key", "openrouter_keys", "projects", "anthropic_keys", "xai_key", "deepseek_balance"
+        "models",
+        "openrouter_key",
+        "openrouter_keys",
+        "projects",
+        "anthropic_models",
+        "anthropic_keys",
+        "xai_key",
+        "xai_management_key",
+        "deepseek_balance",
     ]
 
 
@@ -124,6 +132,7 @@ DECLARED: tuple[Provider, ...] = (
         admin_keys_page="https://platform.claude.com/settings/admin-keys",
         usage_page="https://platform.claude.com/settings/usage",
         status_page="https://status.claude.com",
+        probe="anthropic_models",
         admin_probe="anthropic_keys",
         small_models=("claude-haiku-5-5", "claude-haiku-4-5"),
         # Outside /chat/completions its API knows API keys in x-api-key only; Bearer is for its OAuth tokens.
@@ -181,7 +190,9 @@ DECLARED: tuple[Provider, ...] = (
         label="xAI",
         base_url="https://api.x.ai/v1",
         env="XAI_API_KEY",
+        admin_env="XAI_MANAGEMENT_KEY",
         prefixes=("xai-",),
+        admin_prefixes=("xai-token-",),
         keys_page="https://console.x.ai/team/default/api-keys",
         usage_page="https://console.x.ai",
         status_page="https://status.x.ai",
@@ -189,6 +200,7 @@ DECLARED: tuple[Provider, ...] = (
         lengths=(("xai-", 84, 84),),
         hosts=(".api.x.ai",),
         probe="xai_key",
+        admin_probe="xai_management_key",
     ),
     Provider(
         id="azure",

@@ -60,7 +60,7 @@ async def listed(opened: KeyClient, key: Key, secret: Secret, timeout_s: float) 
     provider, _probe = checks.probe_of(key)
     host = client.host_of(key)
     async with asyncio.timeout(timeout_s):
-        reply = await checks.ask(opened, "/models", provider, secret)
+        reply = await checks.ask(opened, probes.list_path(provider), provider, secret)
     if reply.error is not None:
         word, detail = mapping.judge(reply.error, host)
         raise failed(word, detail, reply.status, mapping.plain_code(reply.error.code, secret), reply.request_id)

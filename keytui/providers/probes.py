@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from keytui.record import NamedTuple
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     Found = tuple[VerdictWord, str, int | None]
 
+_MOST_DOLLARS = 1e12  # JSON knows no bounds, and Python reads NaN and Infinity in it
 _AMOUNT = re.compile(r"-?\d{1,12}(?:\.\d{1,9})?")
 
 
@@ -25,11 +27,22 @@ class Question(NamedTuple):
         path: What is asked for, below the base URL.
         read: Makes a verdict of a good answer's JSON; None when it is no such answer.
         at_root: The path stands beside /v1, not below it.
+        moved: A host, and the one that answers this instead of it.
     """
 
     path: str
     read: Callable[[object, Provider], Found | None]
     at_root: bool = False
+    moved: tuple[str, str] | None = None
+
+    def address(self, base_url: str) -> str:
+        """Return what to ask for: a path below the base URL, or a whole address."""
+        if not self.at_root:
+            return self.path
+        root = base_url.rstrip("/").removesuffix("/v1")
+        if self.moved is not None and urlsplit(root).hostname == self.moved[0]:
+            root = f"https://{self.moved[1]}"
+        return root + self.path
 
 
 def model_ids(body: object) -> list[str] | None:
@@ -46,18 +59,21 @@ def model_ids(body: object) -> list[str] | None:
     return [each for each in ids if isinstance(each, str)] if all(isinstance(each, str) for each in ids) else None
 
 
-def counted(models: int) -> str:
-    """Return "1 model" or "28 models"."""
-    return "1 model" if models == 1 else f"{models} models"
+def counted(body: object) -> str:
+    """Return "1 model" or "28 models", "at least 20 models" where the server has more than it sent (Anthropic)."""
+    number = len(model_ids(body) or ())
+    more = isinstance(body, dict) and body.get("has_more") is True
+    return f"{'at least ' if more else ''}{number} model{'' if number == 1 else 's'}"
 
 
 def _read_models(body: object, provider: Provider) -> Found | None:
     ids = model_ids(body)
     if ids is None:
         return None
+    known = None if isinstance(body, dict) and body.get("has_more") is True else len(ids)
     if provider.checks_keys:
-        return "valid", f"The key works and can list {counted(len(ids))}.", len(ids)
-    return "valid", f"The server answered with {counted(len(ids))}; it may not look at the key.", len(ids)
+        return "valid", f"The key works and can list {counted(body)}.", known
+    return "valid", f"The server answered with {counted(body)}; it may not look at the key.", known
 
 
 def _read_openrouter_key(body: object, provider: Provider) -> Found | None:  # noqa: ARG001 - all readers share one signature
@@ -65,7 +81,7 @@ def _read_openrouter_key(body: object, provider: Provider) -> Found | None:  # n
     if not isinstance(data, dict) or not ("usage" in data or "label" in data):
         return None
     left = data.get("limit_remaining")
-    if isinstance(left, (int, float)) and not isinstance(left, bool):
+    if isinstance(left, (int, float)) and not isinstance(left, bool) and -_MOST_DOLLARS < left < _MOST_DOLLARS:
         if left <= 0:
             return "no_quota", "The key works, but its spending limit is used up. Raise it at the provider.", None
         return "valid", f"The key works; {left:.2f} dollars of its limit are left.", None
@@ -89,6 +105,12 @@ def _read_xai_key(body: object, provider: Provider) -> Found | None:  # noqa: AR
     if isinstance(granted, list) and not all(f"api-key:{each}:*" in granted for each in ("model", "endpoint")):
         return "restricted", "The key is good, but open to some models or endpoints only.", None
     return "valid", "The key works.", None
+
+
+def _read_xai_management_key(body: object, provider: Provider) -> Found | None:  # noqa: ARG001 - all readers share one signature
+    if not isinstance(body, dict) or not ("apiKeyId" in body or "teamId" in body):
+        return None
+    return "valid", "The management key works.", None
 
 
 def _read_deepseek_balance(body: object, provider: Provider) -> Found | None:  # noqa: ARG001 - all readers share one signature
@@ -116,7 +138,24 @@ QUESTIONS: dict[Probe, Question] = {
     "openrouter_key": Question("/key", _read_openrouter_key),
     "openrouter_keys": Question("/keys", _read_list),
     "projects": Question("/organization/projects?limit=1", _read_list),
+    "anthropic_models": Question("/models?limit=1000", _read_models),  # else it sends 20; 1,000 is the most it takes
     "anthropic_keys": Question("/organizations/api_keys?limit=1", _read_list),
     "xai_key": Question("/api-key", _read_xai_key),
+    "xai_management_key": Question(
+        "/auth/management-keys/validation",
+        _read_xai_management_key,
+        at_root=True,
+        moved=("api.x.ai", "management-api.x.ai"),
+    ),
     "deepseek_balance": Question("/user/balance", _read_deepseek_balance, at_root=True),
 }
+
+
+def list_path(provider: Provider) -> str:
+    """Return what to ask a provider for to get the list of its models."""
+    question = QUESTIONS[provider.probe]
+    return question.path if question.read is _read_models else MODELS.path
+
+
+PROMPT_PATH = "/chat/completions"
+"""Where prompts go. Asked for nothing, with an empty object, it costs nothing and shows whether it wants a key."""

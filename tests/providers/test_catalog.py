@@ -47,6 +47,7 @@ ANTHROPIC_ADMIN = SK + "ant-admin01-" + _run(93) + "AA"
         ("A" + "Q." + _run(38), "gemini", "api"),
         ("gs" + "k_" + _run(52), "groq", "api"),
         ("xa" + "i-" + _run(80), "xai", "api"),
+        ("xa" + "i-token-" + _run(80), "xai", "admin"),
     ],
 )
 def test_key_of_known_shape_is_recognized_without_a_warning(text: str, expected: str, kind: str) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,6 +82,12 @@ async def test_valid_verdict_holds_its_evidence(server: DemoServer) -> None:
         (http("400 Bad Request", b'[{"error":{"code":400,"message":"API key not valid.","status":"X"}}]'), "invalid"),
         (http("400 Bad Request", b'{"code":"bad","error":"Incorrect API key provided: xa***"}'), "invalid"),
         (http("401 Unauthorized", b'{"detail":"Unauthorized"}'), "invalid"),
+        (http("200 OK", b'{"error":{"code":"invalid_api_key","message":"Incorrect API key provided"}}'), "invalid"),
+        (http("200 OK", b'{"error":{"code":402,"message":"Insufficient credits"}}'), "no_quota"),
+        (http("200 OK", b'{"error":{"code":null,"message":"Oops"}}'), "unknown"),
+        (http("200 OK", b'{"error":null,"data":[]}'), "valid"),
+        (http("400 Bad Request", b'{"error":{"message":"Your credit balance is too low to access"}}'), "no_quota"),
+        (http("408 Request Timeout", b""), "unreachable"),
         (http("401 Unauthorized", b""), "unknown"),
         (http("401 Unauthorized", b"<html>Proxy login</html>"), "unknown"),
         (http("403 Forbidden", b"<html>Blocked</html>"), "unknown"),
@@ -226,6 +234,55 @@ async def test_code_and_request_id_that_repeat_the_key_are_dropped(raw_server: C
     assert verdict.code is None
     assert verdict.request_id is None
     assert piece not in repr(verdict)
+
+
+@pytest.mark.parametrize(
+    ("headers", "request_id"),
+    [
+        (("request-id: req_011CSHo",), "req_011CSHo"),
+        (("request-id: req_2", "x-request-id: req_1"), "req_1"),
+        (("request-id: two words",), None),
+        ((), None),
+    ],
+)
+async def test_request_id_is_read_under_openais_name_and_anthropics(
+    raw_server: Callable[..., RawServer], headers: tuple[str, ...], request_id: str | None
+) -> None:
+    running = raw_server(http("401 Unauthorized", b'{"error":{"message":"no"}}', *headers))
+    verdict = await checks.check(make_key(running.url, "anthropic"), SECRET, timeout_s=PATIENCE)
+    assert verdict.request_id == request_id
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        (("retry-after: 20",), "Try again in 20 s."),
+        (("retry-after: 12.5",), "Try again in 13 s."),
+        (("retry-after: 20000",), "Try again in 6 hours."),
+        (("retry-after-ms: 1500", "retry-after: 60"), "Try again in 2 s."),
+        (("retry-after-ms: soon", "retry-after: 60"), "Try again in 60 s."),
+        (("retry-after: Wed, 21 Oct 2015 07:28:00 GMT",), "Try again in a moment."),
+        (("retry-after: Wed, 21 Oct 2099 07:28:00 GMT",), "Try again in a moment."),
+        (("retry-after: 0",), "Try again in a moment."),
+        (("retry-after: -5",), "Try again in a moment."),
+        (("retry-after: nan",), "Try again in a moment."),
+        ((f"retry-after: {'9' * 400}",), "Try again in a moment."),
+    ],
+)
+async def test_time_to_wait_is_read_in_every_form_it_has(
+    raw_server: Callable[..., RawServer], headers: tuple[str, ...], said: str
+) -> None:
+    running = raw_server(http("429 Too Many Requests", b'{"error":{"code":"slow_down"}}', *headers))
+    verdict = await checks.check(make_key(running.url), SECRET, timeout_s=PATIENCE)
+    assert verdict.word == "rate_limited"
+    assert verdict.detail.endswith(said)
+
+
+async def test_time_to_wait_can_be_a_date(raw_server: Callable[..., RawServer]) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(hours=5), usegmt=True)
+    running = raw_server(http("429 Too Many Requests", b'{"error":{"code":"slow_down"}}', f"retry-after: {date}"))
+    verdict = await checks.check(make_key(running.url), SECRET, timeout_s=PATIENCE)
+    assert verdict.detail.endswith("Try again in 5 hours.")
 
 
 async def test_nothing_is_logged_even_when_logging_everything(

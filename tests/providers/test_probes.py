@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from keytui.flows import keys
 from keytui.model import KeyFields, Secret
-from keytui.providers import catalog, checks, client, prompts
+from keytui.providers import catalog, checks, client, probes, prompts
 from keytui.providers.declared import Provider
 from tests.providers.conftest import SECRET, RawServer, http, make_key
 
@@ -53,13 +54,20 @@ async def test_server_that_asks_for_a_key_proves_the_key(server: DemoServer, pro
 
 
 async def test_server_that_answers_anyone_proves_nothing_and_says_so(raw_server: Callable[..., RawServer]) -> None:
+    """A third request has joined the two for the list: one without a key where prompts go.
+
+    An open list alone was taken for a server that needs no key, and so a wrong one was called valid where the list is
+    open and the rest is guarded, as in llama.cpp. This server takes prompts from anyone as well.
+    """
     running = raw_server(http("200 OK", b'{"data":[{"id":"a"}]}', "Connection: close"))
     verdict = await checks.check(make_key(running.url, "ollama"), SECRET, timeout_s=PATIENCE)
     assert (verdict.word, verdict.models) == ("valid", 1)
     assert "without a key too" in verdict.detail
-    with_key, without_key = running.received
+    with_key, without_key, prompt = running.received
     assert SECRET.reveal().encode() in with_key
-    assert b"authorization" not in without_key.lower()
+    assert b"authorization" not in without_key.lower() + prompt.lower()
+    assert prompt.startswith(b"POST /v1/chat/completions ")
+    assert prompt.endswith(b"\r\n\r\n{}")
 
 
 async def test_list_open_to_anyone_elsewhere_leaves_the_key_unknown(
@@ -71,6 +79,161 @@ async def test_list_open_to_anyone_elsewhere_leaves_the_key_unknown(
     verdict = await checks.check(key, SECRET, timeout_s=PATIENCE)
     assert verdict.word == "unknown"
     assert "to anyone" in verdict.detail
+
+
+class _Guarded(RawServer):
+    """Lists its models to anyone and wants a key for prompts, as llama.cpp did until the middle of 2026.
+
+    Args:
+        bare: Status line for a prompt without a key.
+        kept: Status line and body for one with the key, or None for silence.
+    """
+
+    def __init__(self, bare: str, kept: tuple[str, bytes] | None) -> None:
+        self._bare, self._kept = bare, kept
+        super().__init__(b"")
+
+    def _send(self, connection: socket.socket) -> None:
+        request = self.received[-1]
+        if request.startswith(b"GET "):
+            connection.sendall(http("200 OK", b'{"object":"list","data":[{"id":"m"}]}', "Connection: close"))
+        elif b"\r\nauthorization:" not in request.lower():
+            connection.sendall(http(self._bare, b'{"error":{"code":401,"message":"no key"}}', "Connection: close"))
+        elif self._kept is None:
+            self._ended.wait()
+        else:
+            connection.sendall(http(*self._kept, "Connection: close", "x-request-id: req_knock"))
+
+
+_REFUSED = b'{"error":{"code":401,"message":"Invalid API Key","type":"authentication_error"}}'
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["here", "elsewhere"])
+@pytest.mark.parametrize(
+    ("bare", "kept", "word", "said"),
+    [
+        ("401 Unauthorized", ("401 Unauthorized", _REFUSED), "invalid", "takes no prompts with this key"),
+        ("401 Unauthorized", ("401 Unauthorized", b"Unauthorized"), "invalid", "takes no prompts with this key"),
+        ("403 Forbidden", ("401 Unauthorized", b""), "invalid", "takes no prompts with this key"),
+        (
+            "401 Unauthorized",
+            ("400 Bad Request", b'{"error":{"message":"no messages"}}'),
+            "valid",
+            "The key works: the",
+        ),
+        ("403 Forbidden", ("422 Unprocessable Entity", b'{"detail":[]}'), "valid", "takes no prompts without it"),
+        (
+            "401 Unauthorized",
+            ("404 Not Found", b'{"error":{"message":"model not found"}}'),
+            "valid",
+            "It lists 1 model.",
+        ),
+        ("401 Unauthorized", ("500 Oops", b'{"error":{"message":"no messages"}}'), "valid", "The key works: the"),
+        ("401 Unauthorized", ("200 OK", b'{"error":{"code":401,"message":"no"}}'), "invalid", "with this key"),
+        ("403 Forbidden", ("403 Forbidden", b"{}"), "unknown", "forbids this (HTTP 403)"),
+        (
+            "401 Unauthorized",
+            ("403 Forbidden", b'{"error":{"message":"x","type":"permission_error"}}'),
+            "restricted",
+            "",
+        ),
+        (
+            "401 Unauthorized",
+            ("402 Payment", b'{"error":{"message":"Insufficient credits"}}'),
+            "no_quota",
+            "Add credit",
+        ),
+        ("401 Unauthorized", ("429 Slow", b'{"error":{"message":"slow","code":"slow_down"}}'), "rate_limited", ""),
+        ("401 Unauthorized", ("502 Bad Gateway", b"<html>nginx</html>"), "unknown", "a problem of its own"),
+    ],
+)
+async def test_open_list_before_guarded_prompts_is_no_proof_and_prompts_are(
+    bare: str, kept: tuple[str, bytes], word: str, said: str, *, away: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if away:
+        monkeypatch.setattr(client, "is_loopback", lambda _host: False)
+    running = _Guarded(bare, kept)
+    try:
+        key = make_key(running.url, "custom" if away else "llamacpp")._replace(allow_http=True)
+        verdict = await checks.check(key, SECRET, timeout_s=PATIENCE)
+    finally:
+        running.stop()
+    assert verdict.word == word
+    assert said in verdict.detail
+    assert verdict.detail.endswith((".", "?"))
+    assert verdict.request_id == (None if word == "valid" else "req_knock")
+    assert verdict.status == (200 if word == "valid" else int(kept[0][:3]))
+    assert [request.partition(b" HTTP")[0] for request in running.received] == [
+        *[b"GET /v1/models"] * 2,
+        *[b"POST /v1/chat/completions"] * 2,
+    ]
+    assert all(request.endswith(b"\r\n\r\n{}") for request in running.received[2:])
+
+
+async def test_server_that_does_not_answer_a_prompt_with_the_key_proves_nothing() -> None:
+    running = _Guarded("401 Unauthorized", None)
+    try:
+        verdict = await checks.check(make_key(running.url, "llamacpp"), SECRET, timeout_s=1)
+    finally:
+        running.stop()
+    assert (verdict.word, verdict.status) == ("unknown", 200)
+    assert "did not say whether this one is right" in verdict.detail
+
+
+async def test_prompts_that_are_not_to_be_asked_for_leave_an_open_list_what_it_was() -> None:
+    running = _Guarded("404 Not Found", ("401 Unauthorized", b""))
+    try:
+        verdict = await checks.check(make_key(running.url, "llamacpp"), SECRET, timeout_s=PATIENCE)
+    finally:
+        running.stop()
+    assert verdict.word == "valid"
+    assert "without a key too" in verdict.detail
+
+
+@pytest.mark.parametrize(("provider", "kind"), [("openrouter", "api"), ("custom", "admin")])
+async def test_nothing_is_sent_where_prompts_go_for_a_provider_with_its_own_probe_or_an_admin_key(
+    provider: str, kind: str
+) -> None:
+    class NoKeyPath(_Guarded):
+        def _send(self, connection: socket.socket) -> None:
+            if self.received[-1].startswith(b"GET /v1/key "):
+                connection.sendall(http("404 Not Found", b"{}", "Connection: close"))
+            else:
+                super()._send(connection)
+
+    running = NoKeyPath("401 Unauthorized", ("401 Unauthorized", b""))
+    try:
+        key = make_key(running.url, provider, "admin" if kind == "admin" else "api")
+        verdict = await checks.check(key, SECRET, timeout_s=PATIENCE)
+    finally:
+        running.stop()
+    assert verdict.word == "valid"
+    assert not [request for request in running.received if request.startswith(b"POST")]
+
+
+class _Tarpit(RawServer):
+    """Answers a key and keeps strangers waiting."""
+
+    def _send(self, connection: socket.socket) -> None:
+        if b"\r\nauthorization:" in self.received[-1].lower():
+            connection.sendall(http("200 OK", b'{"data":[{"id":"a"}]}', "Connection: close"))
+        else:
+            self._ended.wait()
+
+
+@pytest.mark.parametrize(("provider", "word"), [("vllm", "valid"), ("custom", "unknown")])
+async def test_server_that_keeps_strangers_waiting_has_answered_the_key(
+    provider: str, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "is_loopback", lambda _host: provider == "vllm")
+    running = _Tarpit(b"")
+    try:
+        key = make_key(running.url, provider)._replace(allow_http=True)
+        verdict = await checks.check(key, SECRET, timeout_s=1)
+    finally:
+        running.stop()
+    assert (verdict.word, verdict.status, verdict.models) == (word, 200, 1)
+    assert "did not answer" not in verdict.detail
 
 
 class _Moody(RawServer):
@@ -112,6 +275,10 @@ async def test_gateway_without_the_providers_own_path_is_asked_for_models(
         ("xai", {"api_key_id": "x", "api_key_disabled": True}, "invalid", "disabled or blocked"),
         ("xai", {"api_key_id": "x", "team_blocked": True}, "invalid", "team"),
         ("xai", {"api_key_id": "x", "acls": ["api-key:model:grok-mini"]}, "restricted", "some models"),
+        *(
+            ("openrouter", {"data": {"label": "x", "usage": 1, "limit_remaining": left}}, "valid", "The key works.")
+            for left in (float("nan"), float("inf"), -float("inf"), 10**400)
+        ),
         ("xai", {"hello": 1}, "unknown", "no API's answer"),
         ("deepseek", {"is_available": False}, "no_quota", "balance is used up"),
         (
@@ -162,6 +329,37 @@ async def test_azure_key_travels_in_its_own_header_alone(raw_server: Callable[..
         ),
         (("x-ratelimit-remaining-requests: 1", "x-ratelimit-reset-requests: soon"), "1 request left"),
         (("x-ratelimit-remaining-requests: <b>many</b>",), ""),
+        # OpenRouter, whose moments are in milliseconds: this one is over.
+        (
+            ("x-ratelimit-limit: 20", "x-ratelimit-remaining: 0", "x-ratelimit-reset: 1741305600000"),
+            "0 of 20 requests left",
+        ),
+        (
+            ("x-ratelimit-limit: 20", "x-ratelimit-remaining: 3", "x-ratelimit-reset: 30"),
+            "3 of 20 requests left, resets in 30 s",
+        ),
+        (
+            (
+                "x-ratelimit-limit-req-minute: 720",
+                "x-ratelimit-remaining-req-minute: 717",
+                "x-ratelimit-limit-tokens-minute: 5000000",
+                "x-ratelimit-remaining-tokens-minute: 4999911",
+                "x-ratelimit-tokens-query-cost: 52",
+            ),
+            "717 of 720 requests left this minute; 4,999,911 of 5,000,000 tokens left this minute",
+        ),
+        (
+            (
+                "x-ratelimitbysize-limit-minute: 500000",
+                "x-ratelimitbysize-remaining-minute: 499900",
+                "x-ratelimitbysize-remaining-month: 999999",
+            ),
+            "499,900 of 500,000 tokens left this minute",
+        ),
+        (
+            ("x-ratelimit-remaining-requests-day: 14399", "x-ratelimit-reset-requests-day: 33011.38"),
+            "14,399 requests left today, resets in 9 hours",
+        ),
         ((), ""),
     ],
 )
@@ -171,6 +369,50 @@ async def test_what_the_rate_limits_leave_is_said_in_our_words(
     running = raw_server(http("200 OK", b'{"data":[]}', *headers))
     verdict = await checks.check(make_key(running.url), SECRET, timeout_s=PATIENCE)
     assert verdict.limits == said
+
+
+async def test_moment_in_milliseconds_is_a_time_to_wait(raw_server: Callable[..., RawServer]) -> None:
+    moment = round((time.time() + 3 * 3_600) * 1_000)
+    running = raw_server(http("200 OK", b'{"data":[]}', "x-ratelimit-remaining: 0", f"x-ratelimit-reset: {moment}"))
+    verdict = await checks.check(make_key(running.url), SECRET, timeout_s=PATIENCE)
+    assert verdict.limits == "0 requests left, resets in 3 hours"
+
+
+@pytest.mark.parametrize(("more", "said"), [(False, "can list 20 models"), (True, "can list at least 20 models")])
+async def test_page_of_models_is_not_called_the_whole_list(
+    raw_server: Callable[..., RawServer], *, more: bool, said: str
+) -> None:
+    body = {"data": [{"id": f"claude-{n}"} for n in range(20)], "has_more": more, "last_id": "claude-19"}
+    running = raw_server(http("200 OK", json.dumps(body).encode()))
+    verdict = await checks.check(make_key(running.url, "anthropic"), SECRET, timeout_s=PATIENCE)
+    assert said in verdict.detail
+    assert verdict.models == (None if more else 20)
+    assert running.received[0].startswith(b"GET /v1/models?limit=1000 ")
+
+
+async def test_picker_of_models_asks_for_as_many_as_the_provider_sends(raw_server: Callable[..., RawServer]) -> None:
+    running = raw_server(http("200 OK", b'{"data":[{"id":"claude-haiku-5-5"}]}'))
+    await prompts.models(make_key(running.url, "anthropic"), SECRET, timeout_s=PATIENCE)
+    assert running.received[0].startswith(b"GET /v1/models?limit=1000 ")
+
+
+async def test_management_key_of_xai_is_asked_about_beside_the_models(raw_server: Callable[..., RawServer]) -> None:
+    running = raw_server(http("200 OK", b'{"apiKeyId":"k","teamId":"t","scope":"SCOPE_TEAM","name":"x"}'))
+    verdict = await checks.check(make_key(running.url, "xai", "admin"), SECRET, timeout_s=PATIENCE)
+    assert (verdict.word, verdict.detail) == ("valid", "The management key works.")
+    assert running.received[0].startswith(b"GET /auth/management-keys/validation ")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "address"),
+    [
+        ("https://api.x.ai/v1", "https://management-api.x.ai/auth/management-keys/validation"),
+        ("http://127.0.0.1:8484/v1", "http://127.0.0.1:8484/auth/management-keys/validation"),
+        ("https://api.x.ai.example.com/v1", "https://api.x.ai.example.com/auth/management-keys/validation"),
+    ],
+)
+def test_management_key_of_xai_goes_to_the_host_that_knows_it(base_url: str, address: str) -> None:
+    assert probes.QUESTIONS["xai_management_key"].address(base_url) == address
 
 
 async def test_one_more_provider_is_one_declaration(server: DemoServer, monkeypatch: pytest.MonkeyPatch) -> None:
