@@ -225,8 +225,8 @@ def _print_row(key: Key, answer: Verdict | StoreError, names: int) -> None:
 
 def _row(key: Key, answer: Verdict | StoreError) -> dict[str, object]:
     if isinstance(answer, Verdict):
-        return rendering.verdict_json(key.name, answer)
-    return rendering.verdict_json(key.name, None, answer.sentence)
+        return {**rendering.verdict_json(key.name, answer), "limits": answer.limits or None}
+    return {**rendering.verdict_json(key.name, None, answer.sentence), "limits": None}
 
 
 def _answer_json(answer: str, summary: Summary | None) -> dict[str, object]:

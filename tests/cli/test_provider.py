@@ -51,8 +51,9 @@ def test_a_verdict_as_json(keytui: Commands, server: DemoServer) -> None:
     add(keytui, server, "work", FIRST)
     (row,) = json.loads(keytui("test", "work", "--json").out)
     assert list(row) == [
-        *("name", "verdict", "detail", "latency_ms", "status", "code", "request_id", "models", "checked_at")
+        *("name", "verdict", "detail", "latency_ms", "status", "code", "request_id", "models", "checked_at", "limits")
     ]
+    assert row["limits"] is None
     assert row["status"] == 200
     assert isinstance(row["latency_ms"], int)
     assert row["models"] > 0
@@ -128,6 +129,9 @@ def test_limits_and_an_answer_that_was_ended_are_told(
     add(keytui, server, "work", FIRST)
     monkeypatch.setattr(limits, "read", lambda _headers: "7 requests left")
     assert keytui("test", "work").out.rstrip().endswith("7 requests left.")
+    for asked in ((), ("--prompt", "Say hello")):
+        (row,) = json.loads(keytui("test", "work", "--json", *asked).out)
+        assert row["limits"] == "7 requests left"
     monkeypatch.setattr(prompts, "ANSWER_LIMIT", 10)
     ran = keytui("test", "work", "--prompt", "Say hello")
     assert ran.out == "Hello from\n"
