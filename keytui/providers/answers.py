@@ -11,35 +11,50 @@ from keytui.providers.scrubbing import Scrubber
 if TYPE_CHECKING:
     from keytui.model import Secret
 
+TOO_LONG = "too_long"
+"""The finish reason of an answer that was ended here, at the most that is shown."""
+
 _MEASURABLE = 0.02  # seconds; an answer that came in one burst was held back on its way, and has no speed
+_LONGEST_PIECE = 100_000  # characters of one piece that are looked at
+_NO_REASON = frozenset(("", "null", "none"))  # what some servers write in place of null
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 class Answer:
     """A running answer.
 
+    Args:
+        model: The model that is asked.
+        secret: The key's value.
+        most: Characters that are taken.
+
     Attributes:
         model: The model that answers, as the provider names it; the one asked for until it does.
         chunks: Pieces that have come, with or without text.
+        spoke: The last piece had text or reasoning in it.
+        full: The longest answer that is shown has come; what follows is not taken.
         usage: Counts of tokens, or None.
-        finish_reason: Why the provider ended it, or None.
+        finish_reason: Why the provider ended it, TOO_LONG, or None.
+        done: The provider sent [DONE].
         request_id: The provider's id of the request, or None.
         streamed: False when it came in one piece.
         limits: What the rate limits leave, in our own words.
         status: HTTP status.
     """
 
-    def __init__(self, model: str, secret: Secret) -> None:
+    def __init__(self, model: str, secret: Secret, most: int) -> None:
         self.model = model
         self.secret = secret
         self.chunks = 0
+        self.spoke = self.full = self.done = False
         self.usage: dict[str, int] | None = None
         self.finish_reason: str | None = None
         self.request_id: str | None = None
         self.streamed = True
         self.limits = ""
         self.status = 200
-        self._closed = False
+        self._left = most
+        self._begun = self._promised = self._closed = False
         self._scrub = Scrubber(secret)
         self.begin()
 
@@ -51,7 +66,7 @@ class Answer:
         self._last: float | None = None
 
     def take(self, chunk: object) -> str:
-        """Note what a chunk, or a whole answer, says and return its text."""
+        """Note what the JSON of a piece, or of a whole answer, says and return its text."""
         self.chunks += 1
         model = _field(chunk, "model")
         if isinstance(model, str) and model and len(model) <= 200:
@@ -61,33 +76,58 @@ class Answer:
             self.usage = _counts(usage)
         choices = _field(chunk, "choices")
         if not isinstance(choices, list) or not choices:
-            self._closed = self._closed or usage is not None
+            self.spoke = False
+            self._closed = self._closed or (self._begun and usage is not None)
             return ""
-        finish = _field(choices[0], "finish_reason")
-        if isinstance(finish, str):
-            self.finish_reason = mapping.plain_code(finish.lower(), self.secret) or "other"
+        self._begun, self._closed = True, False
+        self._take_reason(choices[0])
         said = _field(choices[0], "delta") or _field(choices[0], "message")
         text = _text(said)
         now = time.monotonic()
+        self.spoke = bool(text) or _thinks(said)
         if not text:
-            if self._thought is None and (_field(said, "reasoning_content") or _field(said, "reasoning")):
+            if self._thought is None and self.spoke:
                 self._thought = now
             return ""
         self._last = now
         self._first = self._first or now
-        return self._scrub.feed(text)
+        return self._fit(text)
+
+    def _take_reason(self, choice: object) -> None:
+        finish = _field(choice, "finish_reason")
+        if isinstance(finish, str) and finish.lower() not in _NO_REASON:
+            self.finish_reason = mapping.plain_code(finish.lower(), self.secret) or "other"
+        elif finish is None and isinstance(choice, dict) and "finish_reason" in choice:
+            self._promised = True
+
+    def _fit(self, text: str) -> str:
+        """Return what can be shown of a text."""
+        shown = self._scrub.feed(text[:_LONGEST_PIECE])
+        if len(text) > _LONGEST_PIECE or len(shown) >= self._left:
+            self.full, self.finish_reason = True, TOO_LONG
+            shown = shown[: self._left]
+        self._left -= len(shown)
+        return shown
 
     def end(self) -> str:
         """Return the text that was held back because it could have been the beginning of the key."""
-        return self._scrub.end()
+        return "" if self.full else self._scrub.end()[: self._left]
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it can follow."""
+        return self.full or self.done or (self.finish_reason is not None and self._closed)
 
     @property
     def complete(self) -> bool:
-        """Whether the provider said that the answer is over; the SDK hides [DONE].
+        """Whether the provider said that the answer is over.
 
-        Some servers send usage with every piece: in a stream it is an end only where no piece goes with it.
+        Some servers send usage with every piece: in a stream it is an end only where no piece goes with it. [DONE] is
+        one where no reason was promised: gateways write it also under an answer that they saw cut.
         """
-        return self.finish_reason is not None or self._closed or (not self.streamed and self.usage is not None)
+        if not self.streamed:
+            return self._begun or self.usage is not None
+        return self.finish_reason is not None or self._closed or (self.done and self._begun and not self._promised)
 
     @property
     def ttft_ms(self) -> int | None:
@@ -110,7 +150,15 @@ class Answer:
 
 
 def _field(source: object, name: str) -> object:
-    return source.get(name) if isinstance(source, dict) else getattr(source, name, None)
+    return source.get(name) if isinstance(source, dict) else None
+
+
+def _thinks(said: object) -> bool:
+    """Whether a piece has reasoning in it, under one of the names it has; Mistral sends it among the parts."""
+    if any(_field(said, name) for name in ("reasoning_content", "reasoning", "reasoning_details")):
+        return True
+    content = _field(said, "content")
+    return isinstance(content, list) and any(_field(part, "type") == "thinking" for part in content)
 
 
 def _text(said: object) -> str:

@@ -6,7 +6,6 @@ streaming, and some models' templates refuse a system message.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx2
-    from openai import AsyncStream
-    from openai.types.chat import ChatCompletionChunk
 
     from keytui.model import Secret
     from keytui.providers.declared import Provider
@@ -75,17 +72,15 @@ async def send(
     provider: Provider,
     secret: Secret,
     *,
-    timeout_s: float,
     sending: Callable[[], None],
-) -> AsyncStream[ChatCompletionChunk] | httpx2.Response:
-    """Send a request, again with less when a parameter is refused, and return the answer: a stream or a whole one.
+) -> httpx2.Response:
+    """Send a request, again with less when a parameter is refused, and return the answer, whose body is not read yet.
 
     Args:
         opened: Client of the key.
         request: What to ask first.
         provider: Whose rules hold.
         secret: The key's value.
-        timeout_s: Seconds until the answer's headers must have come.
         sending: Called before each try.
 
     Raises:
@@ -98,8 +93,7 @@ async def send(
         tried.update(request.extra)
         sending()
         try:
-            async with asyncio.timeout(timeout_s):
-                return await _post(opened, request, provider, secret)
+            return await _post(opened, request, provider, secret)
         except openai.APIStatusError as error:
             if error.status_code not in _REFUSALS:
                 raise
@@ -110,23 +104,21 @@ async def send(
             request = fewer
 
 
-async def _post(
-    opened: KeyClient, request: Request, provider: Provider, secret: Secret
-) -> AsyncStream[ChatCompletionChunk] | httpx2.Response:
+async def _post(opened: KeyClient, request: Request, provider: Provider, secret: Secret) -> httpx2.Response:
     import httpx2
     import openai
-    from openai.types.chat import ChatCompletionChunk
 
     headers = checks.headers_for_prompts(provider, secret)
     if request.streamed:
-        return await opened.post(
+        stream = await opened.post(
             "/chat/completions",
-            cast_to=ChatCompletionChunk,
+            cast_to=object,
             body=request.body(),
             options={"headers": headers},
             stream=True,
-            stream_cls=openai.AsyncStream[ChatCompletionChunk],
+            stream_cls=openai.AsyncStream[object],
         )
+        return stream.response  # read by `events`
     return await opened.post(
         "/chat/completions", cast_to=httpx2.Response, body=request.body(), options={"headers": headers}
     )

@@ -184,7 +184,7 @@ def _rehearse() -> None:
 async def _ask_nobody() -> None:
     import httpx2
 
-    from keytui.providers import asking, sdk
+    from keytui.providers import asking, events, sdk
 
     def answer(_request: httpx2.Request) -> httpx2.Response:
         chunk = '{"id":"","object":"","created":0,"model":"","choices":[{"index":0,"delta":{"content":""}}]}'
@@ -196,9 +196,6 @@ async def _ask_nobody() -> None:
     transport = httpx2.MockTransport(answer)
     request = asking.first(catalog.PROVIDERS["custom"], "", "", "")
     async with sdk.build(Secret("warming"), loopback, timeout_s=1, proxies=False, transport=transport) as client:
-        got = await asking.send(
-            client, request, catalog.PROVIDERS["custom"], Secret("warming"), timeout_s=1, sending=lambda: None
-        )
-        if not isinstance(got, httpx2.Response):
-            async for _chunk in got:
-                pass
+        got = await asking.send(client, request, catalog.PROVIDERS["custom"], Secret("warming"), sending=lambda: None)
+        async for _event in events.read(got):
+            pass

@@ -51,7 +51,7 @@ def _cuts() -> tuple[_Failure, ...]:
     """What some kinds of errors mean in the middle of an answer."""
     import httpx2
 
-    silence = "The answer was cut: {host} sent nothing for {timeout} s. Try again in a moment."
+    silence = "The answer was cut: {host} sent no more of it for {timeout} s. Try again in a moment."
     lost = "The answer was cut: {host} closed the connection before its end. Try again in a moment."
     return (
         ((TimeoutError, httpx2.TimeoutException), "unreachable", silence),

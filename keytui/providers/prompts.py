@@ -1,30 +1,30 @@
 """A test prompt: sent with the key, answered as a stream.
 
-Chat Completions is what every OpenAI-compatible provider speaks. The SDK ends quietly when a server stops in the
-middle, sends no chunk at all, or sends JSON instead of a stream; here each of them is a failure.
+Chat Completions is what every OpenAI-compatible provider speaks. An answer that stops in its middle, has no piece at
+all or is no answer is a failure and called so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from keytui.errors import KeyRefused, ProviderUnreachable
 from keytui.model import Verdict
-from keytui.providers import asking, checks, client, failures, limits, mapping
+from keytui.providers import asking, checks, client, events, failures, limits, mapping
 from keytui.providers import models as listing
-from keytui.providers.answers import Answer
+from keytui.providers.answers import TOO_LONG, Answer
 from keytui.providers.asking import MAX_TOKENS
 from keytui.providers.failures import failed
 from keytui.record import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator
 
     import httpx2
-    from openai.types.chat import ChatCompletionChunk
 
     from keytui.errors import ProviderError
     from keytui.model import Key, Secret
@@ -34,10 +34,8 @@ if TYPE_CHECKING:
 ANSWER_LIMIT = 20_000
 """Characters of an answer that are shown; what follows is not read."""
 
-_AT_ONCE = 16  # pieces; each takes up to half a millisecond
-
-TOO_LONG = "too_long"
-"""The finish reason of an answer that was ended here at ANSWER_LIMIT."""
+_AFTER_THE_END = 1.0
+"""Seconds to wait for usage and [DONE] once a provider has said why the answer ended: they come with it or not."""
 
 
 class Delta(NamedTuple):
@@ -106,7 +104,8 @@ async def stream(
         text: The prompt.
         system: The system prompt, or "".
         model: Model to ask; by default the key's, else a small one of its own list.
-        timeout_s: Seconds of silence after which the stream counts as cut.
+        timeout_s: Seconds until the answer must have begun, however often it is asked for, and seconds without any text
+            or reasoning after which it counts as cut.
 
     Raises:
         KeyRefused: The key is invalid or has no quota; `.verdict` says which.
@@ -117,10 +116,11 @@ async def stream(
     answer: Answer | None = None
     try:
         async with client.open_client(key, secret, timeout_s) as opened:
-            chosen = model or key.model or await listing.choose(opened, key, secret, timeout_s)
-            answer = Answer(chosen, secret)
-            request = asking.first(_rules(key), chosen, text, system)
-            pieces = await _open(opened, key, request, answer, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                chosen = model or key.model or await listing.choose(opened, key, secret, timeout_s)
+                answer = Answer(chosen, secret, ANSWER_LIMIT)
+                request = asking.first(_rules(key), chosen, text, system)
+                pieces = await _open(opened, key, request, answer, timeout_s)
             async with aclosing(pieces):
                 async for piece in pieces:
                     yield Delta(piece)
@@ -175,18 +175,15 @@ async def _open(
     opened: KeyClient, key: Key, request: asking.Request, answer: Answer, timeout_s: float
 ) -> AsyncGenerator[str]:
     """Send the request and return the pieces of its answer."""
-    import httpx2
-
-    got = await asking.send(opened, request, _rules(key), answer.secret, timeout_s=timeout_s, sending=answer.begin)
-    response = got if isinstance(got, httpx2.Response) else got.response
+    response = await asking.send(opened, request, _rules(key), answer.secret, sending=answer.begin)
     answer.status = response.status_code
     answer.request_id = mapping.request_id(response.headers, answer.secret)
     answer.limits = limits.read(response.headers)
     kind = response.headers.get("content-type", "").lower()
-    if isinstance(got, httpx2.Response) or "json" in kind or "html" in kind:
+    if response.is_stream_consumed or "json" in kind or "html" in kind:
         answer.streamed = False
         return _whole(response, key, answer, timeout_s)
-    return _pieces(got, answer, timeout_s)
+    return _pieces(response, answer, timeout_s)
 
 
 async def _whole(response: httpx2.Response, key: Key, answer: Answer, timeout_s: float) -> AsyncGenerator[str]:
@@ -199,30 +196,54 @@ async def _whole(response: httpx2.Response, key: Key, answer: Answer, timeout_s:
         word, detail = failures.of_prompt(reason, key)
         code = mapping.plain_code(reason.code, answer.secret)
         raise failed(word, detail, answer.status, code, answer.request_id, said=answer.limits)
-    if text := (answer.take(parsed) + answer.end())[:ANSWER_LIMIT]:
+    if text := answer.take(parsed) + answer.end():
         yield text
 
 
-async def _pieces(chunks: AsyncIterator[ChatCompletionChunk], answer: Answer, timeout_s: float) -> AsyncGenerator[str]:
-    """Yield the text of a stream, without the key; silence longer than `timeout_s` raises TimeoutError."""
-    iterator = aiter(chunks)
-    left = ANSWER_LIMIT
-    while left > 0:
-        try:
-            async with asyncio.timeout(timeout_s):  # the client's own limit would count keep-alive comments as life
-                chunk = await anext(iterator)
-        except StopAsyncIteration:
-            break
-        if answer.chunks % _AT_ONCE == 0:
-            await asyncio.sleep(0)  # what has come in one burst is read without waiting: let others have their turn
-        if piece := answer.take(chunk)[:left]:
-            left -= len(piece)
-            yield piece
-    else:
-        answer.finish_reason = TOO_LONG
-        return
+async def _pieces(response: httpx2.Response, answer: Answer, timeout_s: float) -> AsyncGenerator[str]:
+    """Yield the text of a stream, without the key; too long without text or reasoning raises TimeoutError."""
+    import httpx2
+
+    async with aclosing(events.read(response)) as incoming:
+        silent = 0.0
+        while not answer.over:
+            ended = answer.complete
+            asked = time.monotonic()
+            try:
+                # The client's own limit would count comments, roles and pieces of nothing as life.
+                async with asyncio.timeout((min(timeout_s, _AFTER_THE_END) if ended else timeout_s) - silent):
+                    data = await anext(incoming)
+            except StopAsyncIteration:
+                break
+            except (TimeoutError, httpx2.HTTPError):
+                if ended:
+                    break  # whole, whether its connection stays open or breaks
+                raise
+            silent += time.monotonic() - asked
+            if piece := _read(data, answer, response):
+                yield piece
+            if answer.spoke or answer.complete != ended:
+                silent = 0.0
     if rest := answer.end():
         yield rest
+
+
+def _read(data: bytes, answer: Answer, response: httpx2.Response) -> str:
+    """Note what an event says and return its text.
+
+    Raises:
+        ValueError: It is no JSON.
+        openai.APIError: It is an error.
+    """
+    if data.startswith(events.DONE):
+        answer.done = True
+        return ""
+    parsed = json.loads(data)
+    if isinstance(parsed, dict) and parsed.get("error"):
+        import openai
+
+        raise openai.APIError("an error inside the stream", response.request, body=parsed["error"])
+    return answer.take(parsed)
 
 
 def _unfinished(key: Key, answer: Answer) -> ProviderError | None:

@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 MAX_ANSWER = 4_000_000
 """The most bytes of one answer that are read. OpenRouter's list of models, the longest known, has about 1 MB."""
 
-_PARSED_AT_ONCE = 128_000
-"""The most bytes of an error or of one event, which the SDK parses on the event loop: it stands still meanwhile."""
-
-_EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_LONGEST_ERROR = 128_000
+"""The most bytes of an error, which the SDK parses on the event loop: it stands still meanwhile."""
 
 for _name in ("openai", "httpx2", "httpcore2", "httpx", "httpcore"):
     # Their debug lines hold addresses and headers; OPENAI_LOG=debug would switch them on.
@@ -36,7 +34,7 @@ _PROXIES = frozenset(("https", "all"))
 
 
 class AnswerTooLong(httpx2.ReadError):
-    """The server sent more than MAX_ANSWER bytes."""
+    """The server sent more than is read: of an answer, an error, or one event."""
 
 
 class ProxyUnusable(Exception):
@@ -78,21 +76,16 @@ class _Limited(httpx2.AsyncByteStream):
     Args:
         stream: The body.
         most: Bytes that are read of it.
-        event: Bytes that one server-sent event may have, or None where the body is no stream of events.
     """
 
-    def __init__(self, stream: httpx2.AsyncByteStream, most: int, event: int | None) -> None:
-        self._stream, self._most, self._event = stream, most, event
+    def __init__(self, stream: httpx2.AsyncByteStream, most: int) -> None:
+        self._stream, self._most = stream, most
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        taken = since = 0
-        before = b""
+        taken = 0
         async for chunk in self._stream:
             taken += len(chunk)
-            ends = [end for mark in _EVENT_ENDS for end in [(before + chunk).rfind(mark)] if end >= 0]
-            since = len(before + chunk) - max(ends) if ends else since + len(chunk)
-            before = chunk[-3:]
-            if taken > self._most or (self._event is not None and since > self._event):
+            if taken > self._most:
                 raise AnswerTooLong("answer too long")
             yield chunk
 
@@ -105,9 +98,7 @@ def _limit(response: httpx2.Response) -> None:
     if response.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
         raise httpx2.DecodingError("an encoding that was not asked for", request=response.request)
     if isinstance(response.stream, httpx2.AsyncByteStream):
-        events = "event-stream" in response.headers.get("content-type", "").lower()
-        most = MAX_ANSWER if response.is_success else _PARSED_AT_ONCE
-        response.stream = _Limited(response.stream, most, _PARSED_AT_ONCE if events else None)
+        response.stream = _Limited(response.stream, MAX_ANSWER if response.is_success else _LONGEST_ERROR)
 
 
 @functools.cache

@@ -62,6 +62,24 @@ async def _prompt(url: str) -> None:
         pass
 
 
+def _hostile_streams() -> dict[str, bytes]:
+    """Answers that are hard to parse, below every limit on bytes or above it."""
+    events, text, none = (b"text/event-stream\r\n\r\n", b"text/plain\r\n\r\n", b"x/y\r\n\r\n")
+    whole = {"choices": [{"message": {"content": "x" * 3_900_000}, "finish_reason": "stop"}]}
+    return {
+        "a long event called plain text": text + b"data: [" + b"1," * 1_900_000 + b"1]\n\n",
+        "a nested event of no type": none + b"data: [" + b"[]," * 1_200_000 + b"1]\n\n",
+        "a long event in 400,000 lines": none + b"data: 1\n" * 400_000 + b"\n",
+        "an event of 60,000 numbers": events + b"data: [" + b"1," * 60_000 + b"1]\n\n",
+        "an event of 9,000 choices": events + b'data: {"choices":[' + b'{"delta":{}},' * 9_000 + b'{"delta":{}}]}\n\n',
+        "700,000 comments": events + b": k\n\n" * 700_000,
+        "160,000 events of nothing": events + b'data: {"choices":[]}\n\n' * 160_000,
+        "40,000 events of a letter": events + b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n' * 40_000,
+        "a whole answer of 4 MB": b"application/json\r\n\r\n" + json.dumps(whole).encode(),
+        "a whole answer of 70,000 lists": b'application/json\r\n\r\n{"choices":[' + b"[]," * 70_000 + b"1]}",
+    }
+
+
 async def _all(url: str) -> None:
     await _watched("openai imported and warmed", asyncio.to_thread(client.warm_up))
     await _watched("50 checks, 8 at a time", _check_many(url))
@@ -75,6 +93,7 @@ async def _all(url: str) -> None:
         "prompt: 4 MB of JSON": (b"application/json\r\n\r\n" + listed, 1, True),
         "prompt: one event of 4 MB": (b"text/event-stream\r\n\r\ndata: " + numbers + b"\n\n", 1, True),
         "prompt: an endless line": (b"text/event-stream\r\n\r\ndata: " + b"x" * 1_000_000, 50, True),
+        **{f"prompt: {name}": (answer, 1, True) for name, answer in _hostile_streams().items()},
     }
     for name, (answer, repeat, prompted) in big.items():
         server = RawServer(_HEAD + answer, repeat=repeat)

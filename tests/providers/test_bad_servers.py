@@ -150,7 +150,7 @@ async def test_bad_server_gets_a_verdict_and_a_sentence(name: str, way: str) -> 
 
 
 STREAMS = {
-    "stops and stays open": Bad(_SSE + _PIECE, "unreachable", "sent nothing for", hold=True, seconds=SHORT),
+    "stops and stays open": Bad(_SSE + _PIECE, "unreachable", "sent no more of it for", hold=True, seconds=SHORT),
     "stops and closes": Bad(_SSE + _PIECE, "unknown", "stopped before its end"),
     "is no text": Bad(_SSE + _PIECE + b'data: {"choices":[{"delta":{"content":"\xff"}}]}\n\n', "unknown", "understand"),
     "is endless": Bad(_SSE + b"data: " + b"x" * 1_000_000, "unknown", "no API's answer", repeat=50),

@@ -9,7 +9,7 @@ import pytest
 from keytui.demo.answers import PIECES
 from keytui.errors import KeyRefused, ProviderError, ProviderUnreachable
 from keytui.model import Secret
-from keytui.providers import prompts
+from keytui.providers import answers, prompts
 from keytui.providers.prompts import Delta, Summary
 from tests.providers.conftest import SECRET, http, make_key
 
@@ -166,7 +166,7 @@ async def test_silence_is_a_cut(server: DemoServer) -> None:
     assert text.startswith("Hello from")
     assert error.verdict.word == "unreachable"
     assert error.sentence.startswith("The answer was cut: 127.0.0.1")
-    assert "sent nothing for 0.3 s" in error.sentence
+    assert "sent no more of it for 0.3 s" in error.sentence
 
 
 async def test_stream_of_keep_alives_alone_is_a_cut(raw_server: Callable[..., RawServer]) -> None:
@@ -227,7 +227,7 @@ async def test_endless_answer_is_ended(raw_server: Callable[..., RawServer]) -> 
     running = raw_server(_sse(*[_chunk("x" * 3_000)] * 20))
     text, summary = await _ask(make_key(running.url, model=MODEL))
     assert len(text) == prompts.ANSWER_LIMIT
-    assert summary.finish_reason == prompts.TOO_LONG
+    assert summary.finish_reason == answers.TOO_LONG
 
 
 async def test_text_that_cannot_be_decoded_is_a_failure(raw_server: Callable[..., RawServer]) -> None:
