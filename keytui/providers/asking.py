@@ -142,8 +142,9 @@ def less(request: Request, answer: mapping.Answer, tried: set[str]) -> Request |
         return request._replace(streamed=False, extra=_without(extra, "stream_options"))
     if request.system and not request.merged and _SYSTEM.search(text):
         return request._replace(merged=True)
-    # Nothing is named: once more with the bare minimum, unless the status speaks of something else.
-    return request._replace(extra={}) if extra and answer.status in (400, 422) else None
+    # Nothing is named: with the bare minimum, then without streaming, unless the status speaks of something else.
+    bare = request._replace(extra={}, streamed=bool(extra) and request.streamed)
+    return bare if bare != request and answer.status in (400, 422) else None
 
 
 def _without(extra: dict[str, object], left_out: str) -> dict[str, object]:

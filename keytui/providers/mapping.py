@@ -81,7 +81,7 @@ def read_error(parsed: object) -> Answer:
     inner = outer.get("error")
     error: dict[object, object] = inner if isinstance(inner, dict) else outer
     named = isinstance(inner, dict) or outer.get("object") == "error" or _word(outer.get("code")) != ""
-    texts = [error.get("message"), error.get("detail"), inner]
+    texts = [error.get("message"), *_faults(error.get("detail")), inner]
     details = error.get("details")
     if isinstance(details, dict):
         texts.append(details.get("error_code"))  # Anthropic
@@ -108,6 +108,16 @@ def _status(code: object) -> int | None:
     if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3:
         code = int(code)
     return code if isinstance(code, int) and 400 <= code < 600 else None
+
+
+def _faults(detail: object) -> list[object]:
+    """Return the texts of `detail`: one, or FastAPI's list of what is wrong, each with the place it is at."""
+    found: list[object] = []
+    for fault in detail if isinstance(detail, list) else ():
+        if isinstance(fault, dict):
+            place = fault.get("loc")
+            found += [*(place if isinstance(place, list) else ()), fault.get("msg")]
+    return found or [detail]
 
 
 def judge(

@@ -26,11 +26,13 @@ MODEL = "gpt-6-luna"
 class Scripted(RawServer):
     """Answers each connection with the next of several answers."""
 
-    def __init__(self, answers: Sequence[bytes]) -> None:
+    def __init__(self, answers: Sequence[bytes], pause: float) -> None:
         self._left = list(answers)
+        self._pause = pause
         super().__init__(b"")
 
     def _send(self, connection: socket.socket) -> None:
+        self._ended.wait(self._pause)
         connection.sendall(self._left.pop(0) if self._left else b"")
 
     def asked(self) -> list[dict[str, object]]:
@@ -41,8 +43,8 @@ class Scripted(RawServer):
 def scripted() -> Iterator[Callable[..., Scripted]]:
     running: list[Scripted] = []
 
-    def start(*answers: bytes) -> Scripted:
-        running.append(Scripted(answers))
+    def start(*answers: bytes, pause: float = 0) -> Scripted:
+        running.append(Scripted(answers, pause))
         return running[-1]
 
     yield start
@@ -69,8 +71,8 @@ def _streamed(text: str = "Hi") -> bytes:
     return _sse({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": "stop"}]})
 
 
-async def _ask(key: Key, system: str = "", model: str = "") -> tuple[list[str], Summary]:
-    stream = prompts.stream(key, SECRET, "Hello", system=system, model=model, timeout_s=PATIENCE)
+async def _ask(key: Key, system: str = "", model: str = "", timeout_s: float = PATIENCE) -> tuple[list[str], Summary]:
+    stream = prompts.stream(key, SECRET, "Hello", system=system, model=model, timeout_s=timeout_s)
     parts = [part async for part in stream]
     summary = parts.pop()
     assert isinstance(summary, Summary)
@@ -118,6 +120,42 @@ async def test_server_that_refuses_streaming_is_asked_for_a_plain_answer(
     assert "stream_options" not in second
     assert (summary.streamed, summary.tokens_per_s, summary.usage) == (False, None, usage)
     assert (summary.finish_reason, summary.request_id) == ("stop", "req_9")
+
+
+@pytest.mark.parametrize("where", ["stream", "stream_options", "max_completion_tokens"])
+async def test_refusal_that_names_the_place_is_understood(scripted: Callable[..., Scripted], where: str) -> None:
+    detail = [{"type": "extra_forbidden", "loc": ["body", where], "msg": "Extra inputs are not permitted"}]
+    refused = http("422 Unprocessable Entity", json.dumps({"detail": detail}).encode(), "Connection: close")
+    running = scripted(refused, _whole("Hi"))
+    texts, _summary = await _ask(make_key(running.url, model=MODEL))
+    assert texts == ["Hi"]
+    first, second = running.asked()
+    assert where in first
+    assert where not in second
+    assert second.keys() & {"max_tokens", "max_completion_tokens"}  # only what was named is left out
+
+
+async def test_last_try_after_a_refusal_of_nothing_by_name_asks_for_a_plain_answer(
+    scripted: Callable[..., Scripted],
+) -> None:
+    running = scripted(_refused("no"), _refused("no"), _whole("Hi"))
+    texts, _summary = await _ask(make_key(running.url, model=MODEL))
+    assert texts == ["Hi"]
+    assert ["stream" in each for each in running.asked()] == [True, True, False]
+    assert running.asked()[2].keys() == {"model", "messages"}
+
+
+async def test_tries_share_the_time_that_was_allowed(scripted: Callable[..., Scripted]) -> None:
+    running = scripted(_refused("stream_options?"), _refused("max_tokens?"), _refused("no"), _streamed(), pause=0.3)
+    with pytest.raises(ProviderUnreachable, match=r"did not answer within 0.5 s"):
+        await _ask(make_key(running.url, model=MODEL), timeout_s=0.5)
+
+
+async def test_choosing_a_model_takes_of_the_same_time(scripted: Callable[..., Scripted]) -> None:
+    listed = http("200 OK", b'{"data":[{"id":"m"}]}', "Connection: close")
+    running = scripted(listed, _streamed(), pause=0.3)
+    with pytest.raises(ProviderUnreachable, match=r"did not answer within 0.5 s"):
+        await _ask(make_key(running.url), timeout_s=0.5)
 
 
 async def test_refused_streaming_is_not_read_out_of_another_word(scripted: Callable[..., Scripted]) -> None:
