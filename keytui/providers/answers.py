@@ -54,6 +54,7 @@ class Answer:
         self.limits = ""
         self.status = 200
         self._left = most
+        self._named = ""
         self._begun = self._promised = self._closed = False
         self._scrub = Scrubber(secret)
         self.begin()
@@ -69,8 +70,8 @@ class Answer:
         """Note what the JSON of a piece, or of a whole answer, says and return its text."""
         self.chunks += 1
         model = _field(chunk, "model")
-        if isinstance(model, str) and model and len(model) <= 200:
-            self.model = self._scrub.whole(model)
+        if isinstance(model, str) and model and len(model) <= 200 and model != self._named:
+            self._named, self.model = model, self._scrub.whole(model)
         usage = _field(chunk, "usage")
         if usage is not None:
             self.usage = _counts(usage)

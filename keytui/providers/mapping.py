@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from keytui.providers import limits, signs
+from keytui.providers.scrubbing import quotes
 from keytui.record import NamedTuple
 
 if TYPE_CHECKING:
@@ -222,14 +223,14 @@ def _judge_status(status: int, answer: Answer, host: str) -> Finding:
 
 def plain_code(code: object, secret: Secret) -> str | None:
     """Return an error code fit for keeping: plain, at most 60 characters, no part of the key."""
-    if not isinstance(code, str) or not _PLAIN_CODE.fullmatch(code) or _quotes(code, secret):
+    if not isinstance(code, str) or not _PLAIN_CODE.fullmatch(code) or quotes(code, secret, _PIECE):
         return None
     return code
 
 
 def plain_id(value: object, secret: Secret) -> str | None:
     """Return a request id fit for keeping: plain, at most 80 characters, no part of the key."""
-    if not isinstance(value, str) or not _PLAIN_ID.fullmatch(value) or _quotes(value, secret):
+    if not isinstance(value, str) or not _PLAIN_ID.fullmatch(value) or quotes(value, secret, _PIECE):
         return None
     return value
 
@@ -238,13 +239,6 @@ def request_id(headers: Mapping[str, str], secret: Secret) -> str | None:
     """Return the provider's id of a request, fit for keeping, or None."""
     found = (plain_id(headers.get(name), secret) for name in _REQUEST_IDS)
     return next((each for each in found if each is not None), None)
-
-
-def _quotes(text: str, secret: Secret) -> bool:
-    folded, key = text.casefold(), secret.reveal().casefold()
-    if len(folded) <= _PIECE:
-        return folded in key
-    return key in folded or any(folded[at : at + _PIECE] in key for at in range(len(folded) - _PIECE + 1))
 
 
 def _word(value: object) -> str:
