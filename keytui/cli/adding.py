@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
+from keytui import threads
 from keytui.cli import asking, failing, parsing
 from keytui.cli.session import say
 from keytui.errors import (
@@ -109,6 +108,6 @@ def _fields(options: Namespace, proposed: KeyFields) -> KeyFields:
 def _tell_verdict(session: Session, key: Key, secret: Secret) -> None:
     from keytui.providers import checks
 
-    verdict = asyncio.run(checks.check(key, secret, timeout_s=session.settings.check_seconds))
+    verdict = threads.run(checks.check(key, secret, timeout_s=session.settings.check_seconds))
     session.note(key, verdict, secret)
     say(f"Checked: {verdict.word.replace('_', ' ')}. {verdict.detail}")

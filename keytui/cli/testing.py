@@ -7,6 +7,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
+from keytui import threads
 from keytui.cli import asking, drawing, rendering
 from keytui.cli.drawing import Cell
 from keytui.cli.session import say
@@ -68,8 +69,8 @@ def run_test(options: Namespace, session: Session) -> int:
         say("There are no keys to test.")
     _open_store(session, keys)
     if prompt is not None:
-        return asyncio.run(_prompt_each(session, keys, prompt, options))
-    return asyncio.run(_check_each(session, keys, as_json=options.json))
+        return threads.run(_prompt_each(session, keys, prompt, options))
+    return threads.run(_check_each(session, keys, as_json=options.json))
 
 
 def _prompt(given: str | None) -> str | None:

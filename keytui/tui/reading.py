@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from textual import work
 
 from keytui.errors import KeytuiError
+from keytui.threads import Threads
 from keytui.tui import listing, messages, words
 from keytui.tui.crash import CalmCrash, own
 from keytui.tui.facts import Facts
-from keytui.tui.threads import Threads
 
 if TYPE_CHECKING:
     from textual.message import Message

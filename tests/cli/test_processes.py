@@ -134,6 +134,35 @@ def test_a_terminal_that_knows_ascii_only(environ: dict[str, str], locked: Secre
     assert "not text in this terminal's encoding" in unknown.stderr
 
 
+@pytest.mark.parametrize("more", [(), ("--prompt", "Hello")], ids=["check", "prompt"])
+def test_a_name_that_is_looked_up_for_ever_holds_up_no_test(environ: dict[str, str], more: tuple[str, ...]) -> None:
+    # A process, since the interpreter waits for threads at its end; a second of each case is the time-out.
+    program = (
+        "import os, socket, sys, threading\n"
+        "from keytui.cli import main\n"
+        "from keytui.cli.session import Session\n"
+        "from keytui.settings import load\n"
+        "from keytui.storage.backends import MemoryBackend\n"
+        "from keytui.storage.keystore import Keystore\n"
+        "from tests.stores import fake_key, fields\n"
+        "store = Keystore(load(), backends={'os': MemoryBackend()})\n"
+        "store.add(fields('work'), fake_key())\n"
+        "Session.store = store\n"
+        "socket.getaddrinfo = lambda *_, **__: threading.Event().wait()\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    environ |= {
+        "KEYTUI_BACKEND": "os",
+        "PYTHONPATH": ":".join(sys.path),
+        "KEYTUI_CHECK_SECONDS": "1",
+        "KEYTUI_PROMPT_SECONDS": "1",
+    }
+    command = (sys.executable, "-c", program, "test", "work", *more)
+    ran = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=20, check=False)
+    assert ran.returncode == 6
+    assert "did not answer within 1 s" in ran.stdout + ran.stderr
+
+
 def test_the_command_hardens_itself_before_it_reads_a_secret(environ: dict[str, str], machine: Path) -> None:
     program = (
         "import os, resource, sys\n"

@@ -6,7 +6,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from keytui.tui.threads import Threads
+from keytui.threads import Threads
 from tests.terminal import Terminal
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
-"""Threads that never keep the app from ending: one for each call, all of them daemons.
+"""Threads that never keep a program from ending: one for each call, all of them daemons.
 
-The threads of concurrent.futures are waited for at exit, without a deadline: a keyring that does not answer kept a
-closed app alive for half a minute.
+The threads of concurrent.futures are waited for at exit, and by asyncio.run, without a deadline: a keyring that does
+not answer kept a closed app alive for half a minute, a name server that does not answer a check that had ended.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+
+_PARTING_SECONDS = 1.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,3 +64,26 @@ class Threads(ThreadPoolExecutor):
                     return False
                 self._ended.wait(left)
         return True
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Do what asyncio.run does, and return though a call in a thread goes on that nobody waits for any more.
+
+    When it is interrupted, calls under way have a second to end: one may be writing.
+
+    Raises:
+        Exception: What the work raises.
+    """
+    import asyncio
+
+    threads = Threads()
+
+    async def with_threads() -> T:
+        asyncio.get_running_loop().set_default_executor(threads)
+        return await work
+
+    try:
+        return asyncio.run(with_threads())
+    except BaseException:
+        threads.settle(_PARTING_SECONDS)
+        raise
