@@ -80,9 +80,9 @@ class Answer:
             self.spoke = False
             self._closed = self._closed or (self._begun and usage is not None)
             return ""
-        self._begun, self._closed = True, False
         self._take_reason(choices[0])
         said = _field(choices[0], "delta") or _field(choices[0], "message")
+        self._begun, self._closed = self._begun or isinstance(said, dict), False
         text = _text(said)
         now = time.monotonic()
         self.spoke = bool(text) or _thinks(said)
@@ -127,7 +127,7 @@ class Answer:
         one where no reason was promised: gateways write it also under an answer that they saw cut.
         """
         if not self.streamed:
-            return self._begun or self.usage is not None
+            return self.finish_reason is not None or self.usage is not None or self._first is not None
         return self.finish_reason is not None or self._closed or (self.done and self._begun and not self._promised)
 
     @property

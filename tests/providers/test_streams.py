@@ -79,6 +79,20 @@ async def test_plain_answer_without_a_reason_is_whole(raw_server: Callable[..., 
     assert text == "Hi"
 
 
+@pytest.mark.parametrize("choice", [[], {}, {"text": "Hi"}, {"message": {}}, {"message": {"content": 1}}], ids=str)
+async def test_choice_that_says_nothing_is_no_answer(raw_server: Callable[..., RawServer], choice: object) -> None:
+    running = raw_server(http("200 OK", json.dumps({"choices": [choice]}).encode(), "Connection: close"))
+    with pytest.raises(ProviderUnreachable, match="no API's answer"):
+        await ask(running.url)
+
+
+@pytest.mark.parametrize("choice", [[], {}, {"text": "Hi"}, 1], ids=str)
+async def test_choices_without_a_piece_are_no_answer(raw_server: Callable[..., RawServer], choice: object) -> None:
+    running = raw_server(head() + event({"choices": [choice]}) * 2 + event({"choices": [], "usage": USAGE}) + DONE)
+    with pytest.raises(ProviderUnreachable, match="The answer was cut"):
+        await ask(running.url)
+
+
 async def test_long_plain_answer_says_that_it_was_ended(raw_server: Callable[..., RawServer]) -> None:
     body = {"choices": [{"message": {"content": "x" * 30_000}, "finish_reason": "stop"}]}
     text, summary = await ask(raw_server(http("200 OK", json.dumps(body).encode(), "Connection: close")).url)
