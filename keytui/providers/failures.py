@@ -28,7 +28,15 @@ def failed(
     return KeyRefused(verdict) if word in ("invalid", "no_quota") else ProviderUnreachable(verdict)
 
 
-def reduced(error: Exception, key: Key, secret: Secret, timeout_s: float, *, begun: bool = False) -> ProviderError:
+def reduced(
+    error: Exception,
+    key: Key,
+    secret: Secret,
+    timeout_s: float,
+    *,
+    begun: bool = False,
+    request_id: str | None = None,
+) -> ProviderError:
     """Return the error for whatever the libraries raised over a prompt.
 
     Raise it outside the `except` block: the library's error holds the request, and would hang on to it.
@@ -39,6 +47,7 @@ def reduced(error: Exception, key: Key, secret: Secret, timeout_s: float, *, beg
         secret: The value that was sent; nothing that repeats it is kept.
         timeout_s: Seconds of silence that were allowed.
         begun: A part of the answer had come.
+        request_id: The provider's id of the request, where its headers had come before the error.
     """
     import openai
 
@@ -53,7 +62,7 @@ def reduced(error: Exception, key: Key, secret: Secret, timeout_s: float, *, beg
     if isinstance(error, openai.APIError) and error.body is not None:  # an error object inside the stream
         answer = mapping.read_error({"error": error.body})
         word, detail = of_prompt(answer, key, begun=begun)
-        return failed(word, detail, None, mapping.plain_code(answer.code, secret))
+        return failed(word, detail, answer.status, mapping.plain_code(answer.code, secret), request_id)
     return failed(*outages.judge_failure(error, host, timeout_s, begun=begun))
 
 

@@ -130,8 +130,8 @@ async def stream(
     except (KeyRefused, ProviderUnreachable):
         raise
     except Exception as error:  # a server can make the libraries raise nearly anything
-        begun = answer is not None and answer.chunks > 0
-        failure = failures.reduced(error, key, secret, timeout_s, begun=begun)
+        begun, request_id = (answer.chunks > 0, answer.request_id) if answer is not None else (False, None)
+        failure = failures.reduced(error, key, secret, timeout_s, begun=begun, request_id=request_id)
     if failure is not None:
         # Raised out here: inside the block the library's error, which holds the request, would hang on to it.
         raise failure

@@ -352,3 +352,10 @@ async def test_request_id_of_an_answered_prompt_is_kept_under_anthropics_name(
     *_pieces, summary = [part async for part in prompts.stream(key, SECRET, "Hello", timeout_s=PATIENCE)]
     assert isinstance(summary, prompts.Summary)
     assert summary.request_id == "req_011CSHo"
+
+
+async def test_request_id_of_an_error_inside_a_stream_is_kept(raw_server: Callable[..., RawServer]) -> None:
+    body = json.dumps({"error": {"code": 502, "message": "Provider returned error"}}).encode()
+    head = _SSE.replace(b"\r\n\r\n", b"\r\nx-request-id: req_1\r\n\r\n")
+    _text, error = await _failure(make_key(raw_server(head + b"data: " + body + b"\n\n").url, "openrouter", model="x"))
+    assert (error.verdict.request_id, error.verdict.status) == ("req_1", 502)
