@@ -23,7 +23,10 @@ class Care:
         return doctor.examine(self._core)
 
     def checks(self, key_id: int) -> list[Verdict]:
-        """Return what the last checks of a key said, the newest first; bounded, and empty for a key that is gone."""
+        """Return what checks of a key said, the newest first: the last ones, and the first of each verdict in a row.
+
+        Bounded, so only of the last verdicts; empty for a key that is gone.
+        """
         from keytui.storage import rows
 
         return rows.checks(self._core.index, key_id)

@@ -1,4 +1,4 @@
-"""Events: what happened, for the person, and what undo needs to take it back. Bounded; never a secret."""
+"""Events: what happened, for the person, and what undo needs to take it back; and checks. Bounded; never a secret."""
 
 from __future__ import annotations
 
@@ -6,13 +6,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from keytui.model import Verdict
     from keytui.storage.index import Transaction
 
 EVENTS_KEPT = 5_000
 """How many events the index keeps; the oldest go first. A deletion or a rotation stays while it can be undone."""
 
 CHECKS_KEPT = 20
-"""How many checks of one key the index keeps."""
+"""How many checks of one key the index keeps, and of how many changes of its verdict the check that brought it."""
+
+_PRUNE_CHECKS = """
+DELETE FROM checks WHERE key_id = :key
+AND id NOT IN (SELECT id FROM checks WHERE key_id = :key ORDER BY id DESC LIMIT :kept)
+AND id NOT IN (
+    SELECT id FROM (SELECT id, word <> lag(word, 1, '') OVER (ORDER BY id) AS changed FROM checks WHERE key_id = :key)
+    WHERE changed ORDER BY id DESC LIMIT :kept
+)
+"""
 
 
 def note(
@@ -47,6 +57,12 @@ def note(
         "DELETE FROM events WHERE id <= ? AND NOT (undoable AND type IN ('deleted', 'rotated'))", (event - EVENTS_KEPT,)
     )
     return event
+
+
+def note_check(transaction: Transaction, key_id: int, version_id: int, verdict: Verdict) -> None:
+    """Write a check and let go of old ones, but for those that tell since when a key has, or had, a verdict."""
+    transaction.insert("checks", key_id=key_id, version_id=version_id, **verdict._asdict())
+    transaction.execute(_PRUNE_CHECKS, {"key": key_id, "kept": CHECKS_KEPT})
 
 
 def forget(transaction: Transaction, key_id: int) -> None:

@@ -161,13 +161,7 @@ def record_check(core: Core, key_id: int, verdict: Verdict, secret: Secret | Non
             return
         if base_url not in ("", address):
             return
-        values = verdict._asdict()
-        transaction.insert("checks", key_id=key_id, version_id=version_id, **values)
-        transaction.execute(
-            "DELETE FROM checks WHERE key_id = ? AND id NOT IN"
-            " (SELECT id FROM checks WHERE key_id = ? ORDER BY id DESC LIMIT ?)",
-            (key_id, key_id, journal.CHECKS_KEPT),
-        )
+        journal.note_check(transaction, key_id, version_id, verdict)
         transaction.execute(
             "UPDATE keys SET verdict = ?, checked_at = ?, latency_ms = ? WHERE id = ?",
             (verdict.word, verdict.checked_at, verdict.latency_ms, key_id),
