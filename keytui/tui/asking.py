@@ -24,33 +24,51 @@ CHECKS_AT_ONCE = 8
 
 
 class Asking(Reading):
-    """The part of the app that talks to providers."""
+    """The part of the app that talks to providers.
+
+    Attributes:
+        being_checked: Ids of the keys whose check runs or waits for its turn, each with the run it belongs to.
+    """
 
     settings: Settings
     clock: Callable[[], float]
     prompts_sent = 0
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.being_checked: dict[int, object] = {}
+        self._gate = asyncio.Semaphore(CHECKS_AT_ONCE)
+
     def check(self, key_ids: tuple[int, ...]) -> None:
-        """Check keys, a few at a time, and record each verdict; the person asked for it."""
-        if key_ids:
-            self._check(key_ids)
+        """Check keys, a few at a time, and record each verdict; the person asked for it.
+
+        One that is being checked, or waits for its turn, is not asked about twice.
+        """
+        wanted = tuple(key_id for key_id in key_ids if key_id not in self.being_checked)
+        if wanted:
+            run = object()
+            self.being_checked.update(dict.fromkeys(wanted, run))
+            self._check(wanted, run)
 
     def stop_checks(self) -> None:
         """End every check that runs; what was found out before stays."""
         self.workers.cancel_group(self, "check")
+        self.being_checked.clear()
 
     @work(description="check keys", group="check", exit_on_error=False)
-    async def _check(self, key_ids: tuple[int, ...]) -> None:
+    async def _check(self, key_ids: tuple[int, ...], run: object) -> None:
         self.tell(messages.CheckStarted(key_ids))
-        slots = asyncio.Semaphore(CHECKS_AT_ONCE)
         tasks: list[asyncio.Task[None]] = []
         try:
             await asyncio.to_thread(warm_up)
             for key_id in key_ids:
-                await slots.acquire()
+                await self._gate.acquire()
                 if any(task.done() and task.exception() is not None for task in tasks):
+                    self._gate.release()
                     break  # the person declined to unlock the store: asking again for each key helps nobody
-                tasks.append(asyncio.create_task(self._check_one(key_id, slots)))
+                task = asyncio.create_task(self._check_one(key_id, run))
+                task.add_done_callback(lambda _: self._gate.release())  # also of one that was stopped before it began
+                tasks.append(task)
             results = await asyncio.gather(*tasks, return_exceptions=True)
             problem = next((result for result in results if isinstance(result, Exception)), None)
             if problem is not None:
@@ -60,9 +78,16 @@ class Asking(Reading):
         finally:
             for task in tasks:
                 task.cancel()
-            self.tell(messages.ChecksEnded(key_ids))
+            for key_id in key_ids:
+                self._was_checked(key_id, run)
+            self.tell(messages.ChecksEnded())
 
-    async def _check_one(self, key_id: int, slots: asyncio.Semaphore) -> None:
+    def _was_checked(self, key_id: int, run: object) -> None:
+        """Let a key be asked about again, unless a later run does so already: this one may have been stopped."""
+        if self.being_checked.get(key_id) is run:
+            del self.being_checked[key_id]
+
+    async def _check_one(self, key_id: int, run: object) -> None:
         from keytui.flows.checking import check_and_record
         from keytui.tui import access
 
@@ -78,7 +103,7 @@ class Asking(Reading):
         except KeytuiError as error:
             self.show_error(error)
         finally:
-            slots.release()
+            self._was_checked(key_id, run)
             self.tell(messages.Checked(key_id, verdict, kept=kept))
 
     def _taken(self, key_id: int) -> tuple[Key, Secret]:

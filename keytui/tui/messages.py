@@ -85,10 +85,6 @@ class Checked(Message):
 class ChecksEnded(Message):
     """The whole run of checks is over, or was stopped."""
 
-    def __init__(self, key_ids: tuple[int, ...]) -> None:
-        self.key_ids = key_ids
-        super().__init__()
-
 
 class Copied(Message):
     """A secret reached a clipboard.

@@ -60,10 +60,6 @@ class Doing(Screen[None]):
         """Return the ids of the keys listed."""
         raise NotImplementedError
 
-    def checking(self) -> set[int]:
-        """Return the ids of the keys whose check is running."""
-        raise NotImplementedError
-
     def all_keys(self) -> list[Key]:
         """Return every key that is not in the trash, whatever is shown."""
         raise NotImplementedError
@@ -192,12 +188,11 @@ class Doing(Screen[None]):
 
     def do_check(self) -> None:
         """Check the selected key."""
-        if self._selected().id not in self.checking():
-            self.keytui.check((self._selected().id,))
+        self.keytui.check((self._selected().id,))
 
     def do_check_all(self) -> None:
         """Check every key shown, those in the trash excepted."""
-        self.keytui.check(tuple(each for each in self.shown_ids() if each not in self.checking()))
+        self.keytui.check(self.shown_ids())
 
     def do_model(self) -> None:
         """Choose the model of test prompts."""

@@ -29,7 +29,7 @@ class MainScreen(Panes):
         super().__init__(demo=demo)
         self._version = -1
         self._clears_at: float | None = None
-        self._to_check: list[int] = []
+        self._to_check: set[int] = set()
         self._verdicts: dict[int, VerdictWord] = {}
         self._unkept: dict[int, Key] = {}
         self._news: set[int] = set()
@@ -98,7 +98,7 @@ class MainScreen(Panes):
             else:
                 note, short = f"clipboard clears in {left} s", f"clears in {left} s"
         several = len(self._to_check) if len(self._to_check) > 1 else 0
-        self.show_progress(several - len(self.keys.checking), several)
+        self.show_progress(len(self._to_check.difference(self.keytui.being_checked)), several)
         self.query_one(KeyBar).note(note, short)
 
     @on(messages.Loaded)
@@ -138,16 +138,12 @@ class MainScreen(Panes):
 
     @on(messages.CheckStarted)
     def _check_started(self, message: messages.CheckStarted) -> None:
-        if not self.keys.checking:
-            self._to_check, self._verdicts = [], {}
-        self._to_check += message.key_ids
-        self.keys.checking |= set(message.key_ids)
+        self._to_check.update(message.key_ids)
         self.keys.refresh()
         self._show_note()
 
     @on(messages.Checked)
     def _checked(self, message: messages.Checked) -> None:
-        self.keys.checking.discard(message.key_id)
         key, verdict = self.listing.key(message.key_id), message.verdict
         if key is None or verdict is None:
             self._draw_soon()
@@ -186,9 +182,8 @@ class MainScreen(Panes):
         return fresh if told == fresh else key
 
     @on(messages.ChecksEnded)
-    def _checks_ended(self, message: messages.ChecksEnded) -> None:
-        self.keys.checking -= set(message.key_ids)
-        if not self.keys.checking:
+    def _checks_ended(self) -> None:
+        if not self.keytui.being_checked:
             self._say_checked()
         self.keys.refresh()
         self._show_note()
@@ -196,8 +191,8 @@ class MainScreen(Panes):
 
     def _say_checked(self) -> None:
         """Sum up a run over several keys by what providers said: a key nobody was asked about is not counted."""
-        wanted, said = len(set(self._to_check)), list(self._verdicts.values())
-        self._to_check = []
+        wanted, said = len(self._to_check), list(self._verdicts.values())
+        self._to_check, self._verdicts = set(), {}
         if wanted < 2 or not said:
             return
         of = "" if len(said) == wanted else f"{len(said):,} of "

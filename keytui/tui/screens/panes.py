@@ -70,7 +70,7 @@ class Panes(Doing):
         groups = Groups()
         groups.border_title = "1 Groups"
         yield groups
-        keys = KeysPane(self.keytui.clock)
+        keys = KeysPane(self.keytui.clock, self.keytui.being_checked)
         keys.border_title = "2 Keys"
         yield keys
         yield KeyBar()
@@ -249,10 +249,6 @@ class Panes(Doing):
         """Return the ids of the keys listed, those in the trash excepted."""
         return tuple(key.id for key in self.keys.keys if key.state not in ("trash", "missing"))
 
-    def checking(self) -> set[int]:
-        """Return the ids of the keys whose check is running."""
-        return self.keys.checking
-
     def show_progress(self, done: int, total: int) -> None:
         """Show in the border of the list how many of the checks have ended; nothing when `total` is 0."""
         filled = PROGRESS * done // total if total else 0
@@ -299,7 +295,7 @@ class Panes(Doing):
             self.keytui.workers.cancel_group(self.keytui, "prompt")
         elif self.pane == "test" and self.test is not None and self.test.system.has_focus:
             self.test.show_system(False)
-        elif self.pane != "filter" and self.keys.checking:
+        elif self.pane != "filter" and self.keytui.being_checked:
             self.keytui.stop_checks()
         elif self.pane in ("filter", "keys") and self.filtering:
             self.clear_filter()

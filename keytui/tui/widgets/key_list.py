@@ -12,7 +12,7 @@ from keytui.tui import messages, words
 from keytui.tui.widgets.lines import CURSOR, LineList
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from rich.segment import Segment
     from textual.app import ComposeResult
@@ -93,22 +93,24 @@ def provider_label(provider: str) -> str:
 class KeyList(LineList):
     """The rows themselves. The cursor belongs to a key, not to a row number.
 
+    Args:
+        being_checked: Ids of the keys whose check runs; the owner changes it.
+
     Attributes:
-        checking: Ids of keys whose check is running.
         empty: Lines shown when there are no rows, each a list of (text, tone).
         sorting: Which column carries the mark of the order.
     """
 
     HEADER = 1
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], being_checked: Container[int]) -> None:
         super().__init__(id="key-list")
         self._clock = clock
+        self._being_checked = being_checked
         self._rows: Sequence[Key] = ()
         self._total = 0
         self._columns: list[Column] = []
         self._columns_width = -1
-        self.checking: set[int] = set()
         self.empty: list[list[tuple[str, str]]] = []
         self.sorting: Sorting = "name"
 
@@ -204,7 +206,7 @@ class KeyList(LineList):
 
         Both share the rest of the line.
         """
-        found = words.CHECKING if key.id in self.checking else words.health(key)
+        found = words.CHECKING if key.id in self._being_checked else words.health(key)
         timed = ""
         if latency and key.checked_at is not None and found == words.said(key.verdict or "unknown"):
             timed = words.short_ago(key.checked_at, int(self._clock()))
@@ -234,13 +236,13 @@ class KeyList(LineList):
 class KeysPane(Vertical):
     """The border around the list, and the filter's line when there is one."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], being_checked: Container[int]) -> None:
         super().__init__(id="keys", classes="pane")
-        self._clock = clock
+        self._list = KeyList(clock, being_checked)
 
     def compose(self) -> ComposeResult:
         """Hold the list; the filter is mounted when it is first used."""
-        yield KeyList(self._clock)
+        yield self._list
 
 
 def _broken(line: list[tuple[str, str]], room: int) -> list[list[tuple[str, str]]]:
