@@ -213,6 +213,18 @@ class RemoteKey(NamedTuple):
     expires_at: int | None = None
 
 
+class Seen(NamedTuple):
+    """A value in use as it was looked up at its provider: what is begun on it is refused once that has changed.
+
+    Attributes:
+        version: The version that was in use.
+        remote: What the provider knows it as, to be kept with it; None when that is not certain.
+    """
+
+    version: Version
+    remote: RemoteKey | None
+
+
 class Verdict(NamedTuple):
     """The answer of one check of one key.
 

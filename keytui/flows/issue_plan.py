@@ -33,6 +33,7 @@ class Plan(NamedTuple):
     """What would happen; `issuing.start` does it.
 
     Attributes:
+        version: The value in use that it was made for; for another one it is refused.
         admin: The admin key that does it.
         label: The provider's name.
         home: Where the new key is made.
@@ -47,6 +48,7 @@ class Plan(NamedTuple):
     """
 
     key: Key
+    version: Version
     admin: Key
     label: str
     home: Home
@@ -110,6 +112,7 @@ async def plan(
     home, needs_consent = _home(found, to_account)
     made = Plan(
         key=key,
+        version=found.current,
         admin=found.admin,
         label=found.label,
         home=home,
@@ -136,15 +139,15 @@ async def look(store: Keystore, key: Key, *, admin: str, old_key_id: str) -> Fou
         )
     manager = await asyncio.to_thread(_admin, store, key, admin)
     manager_secret = await asyncio.to_thread(store.read, manager.id)
+    versions = await asyncio.to_thread(store.versions, key.id)
+    current = next(version for version in versions if version.state == "current")
     try:
-        secret = await asyncio.to_thread(store.read, key.id)
+        secret = await asyncio.to_thread(store.read, key.id, current.id)
     except (SecretMissing, SecretDamaged):
         secret = None
     async with issuers.open_issuer(manager, manager_secret, timeout_s=store.settings.check_seconds) as issuer:
         remotes = await issuer.list_keys()
         label, needs_account, can_expire = issuer.label, issuer.needs_account, issuer.can_expire
-    versions = await asyncio.to_thread(store.versions, key.id)
-    current = next(version for version in versions if version.state == "current")
     old: Remote | None
     likely: tuple[Remote, ...] = ()
     if old_key_id:

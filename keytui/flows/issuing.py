@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from keytui.flows.issue_plan import Plan
-    from keytui.model import Key, Rotation, RotationState, Secret, Verdict
+    from keytui.model import Key, Rotation, RotationState, Secret, Verdict, Version
     from keytui.providers.remote import Issuer, Remote
     from keytui.storage.keystore import Keystore
 
@@ -74,11 +74,13 @@ async def start(store: Keystore, plan: Plan, *, stage: Tell) -> Outcome:
         KeyRefused: The provider does not accept the admin key, or the new key never worked: it was revoked again.
         ProviderUnreachable: The provider did not answer; the sentence and the journal say how far it got.
         StoreError: The store cannot be used; a key that could not be stored was revoked again.
+        KeytuiError: The key has another value by now than the plan was made for; nothing was done.
     """
     if plan.needs_consent:
         raise UsageError("The new key needs a service account to belong to.", "Name one: --to-service-account NAME")
+    await asyncio.to_thread(store.refuse_if_changed, plan.version)
     if plan.ending is not None:
-        await end_now(store, plan.ending.id, stage=lambda _stage: None)
+        await end_now(store, plan.ending.id, stage=lambda _stage: None, seen=plan.version)
     if plan.orphans:
         await remotes.revoke_all(store, plan.admin, plan.orphans, keep=plan.old)
     rotation = await asyncio.to_thread(_begin, store, plan)
@@ -111,9 +113,13 @@ async def drive(store: Keystore, rotation_id: int, *, stage: Tell, fresh: bool =
         lock.release(ended=ended(store, rotation_id))
 
 
-async def end_now(store: Keystore, rotation_id: int, *, stage: Tell) -> Outcome:
-    """End the grace period now: the retiring key is revoked and proven dead. Raises as drive()."""
-    await asyncio.to_thread(store.hasten_rotation, rotation_id)
+async def end_now(store: Keystore, rotation_id: int, *, stage: Tell, seen: Version | None = None) -> Outcome:
+    """End the grace period now: the retiring key is revoked and proven dead. Raises as drive().
+
+    Args:
+        seen: Only while this version is in use; KeytuiError else.
+    """
+    await asyncio.to_thread(store.hasten_rotation, rotation_id, seen=seen)
     return await drive(store, rotation_id, stage=stage)
 
 
@@ -338,8 +344,6 @@ class Run:
 
 
 def _begin(store: Keystore, plan: Plan) -> Rotation:
-    if plan.old is not None:
-        remotes.remember(store, plan.key, plan.old)
     return store.plan_rotation(
         plan.key.id,
         admin_key_id=plan.admin.id,
@@ -347,6 +351,7 @@ def _begin(store: Keystore, plan: Plan) -> Rotation:
         account=plan.home.account_id,
         account_name=plan.home.account_name,
         grace_s=plan.grace_s,
+        seen=remotes.seen(plan.version, plan.old),
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from keytui.errors import ProviderUnreachable
-from keytui.model import RemoteKey
+from keytui.model import RemoteKey, Seen
 from keytui.providers import issuers
 from keytui.providers.remote import Remote
 
@@ -24,12 +24,12 @@ REFUSED = (400, 404, 409, 422)
 _AT_ONCE_S = 2
 
 
-def remember(store: Keystore, key: Key, remote: Remote) -> None:
-    """Keep with the version in use what the provider knows it as."""
-    for version in store.versions(key.id):
-        if version.state == "current":
-            known = RemoteKey(remote.id, remote.project_id, remote.account_id, remote.expires_at)
-            store.know_remote(version.id, known)
+def seen(version: Version, remote: Remote | None) -> Seen:
+    """Return a value in use together with the key at its provider that it was found to be, if that is certain."""
+    known = None
+    if remote is not None:
+        known = RemoteKey(remote.id, remote.project_id, remote.account_id, remote.expires_at)
+    return Seen(version, known)
 
 
 def issued_by(rotation: Rotation) -> Remote:

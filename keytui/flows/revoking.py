@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from keytui.flows.rotation import Stage
-    from keytui.model import Key, Rotation
+    from keytui.model import Key, Rotation, Version
     from keytui.providers.remote import Remote
     from keytui.storage.keystore import Keystore
 
@@ -23,6 +23,7 @@ class Plan(NamedTuple):
     """What a revocation would do; `start` does it.
 
     Attributes:
+        version: The value in use that it was made for; for another one it is refused.
         admin: The admin key that does it.
         label: The provider's name.
         old: The key at the provider.
@@ -31,6 +32,7 @@ class Plan(NamedTuple):
     """
 
     key: Key
+    version: Version
     admin: Key
     label: str
     old: Remote
@@ -68,7 +70,7 @@ async def plan(store: Keystore, key_id: int, *, admin: str = "", old_key_id: str
     if earlier is not None and earlier.kind == "issued":
         sentences.append("The other key of its unfinished rotation is revoked as well.")
     sentences.append("Programs that use it fail from then on. Once it is refused, it is deleted here for good.")
-    return Plan(key, found.admin, found.label, found.old, earlier, tuple(sentences))
+    return Plan(key, found.current, found.admin, found.label, found.old, earlier, tuple(sentences))
 
 
 async def start(store: Keystore, plan: Plan, *, stage: Callable[[Stage], None]) -> issuing.Outcome:
@@ -79,6 +81,7 @@ async def start(store: Keystore, plan: Plan, *, stage: Callable[[Stage], None]) 
         ProviderUnreachable: It is not proven dead; the journal knows, and `rotate --resume` goes on.
         StoreError: The store cannot be used.
     """
+    await asyncio.to_thread(store.refuse_if_changed, plan.version)
     earlier = plan.earlier
     if earlier is not None and earlier.kind == "revoked":
         return await issuing.drive(store, earlier.id, stage=stage)
@@ -89,11 +92,11 @@ async def start(store: Keystore, plan: Plan, *, stage: Callable[[Stage], None]) 
             except LeftBehind as left:
                 raise left.cause from None
         else:
-            await issuing.end_now(store, earlier.id, stage=lambda _stage: None)
+            await issuing.end_now(store, earlier.id, stage=lambda _stage: None, seen=plan.version)
     rotation = await asyncio.to_thread(_begin, store, plan)
     return await issuing.drive(store, rotation.id, stage=stage)
 
 
 def _begin(store: Keystore, plan: Plan) -> Rotation:
-    remotes.remember(store, plan.key, plan.old)
-    return store.plan_revocation(plan.key.id, admin_key_id=plan.admin.id)
+    seen = remotes.seen(plan.version, plan.old)
+    return store.plan_revocation(plan.key.id, admin_key_id=plan.admin.id, seen=seen)

@@ -11,13 +11,16 @@ import sqlite3
 import time
 from contextlib import suppress
 
-from keytui.errors import InvalidInput, KeytuiError, StoreError
+from keytui.errors import InvalidInput, KeyNotFound, KeytuiError, StoreError
 from keytui.storage import choosing, endings, journal, recovery, rows, slots, steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from keytui.model import Key, KeyFields, RemoteKey, Rotation, Secret
+    from collections.abc import Callable
+
+    from keytui.model import Key, KeyFields, RemoteKey, Rotation, Secret, Seen, Version
     from keytui.storage.core import Core
+    from keytui.storage.index import Row, Transaction, Values
 
 RETIRING = ("switched", "retiring")
 """States in which the new key is in use and the old one is waiting for its end."""
@@ -32,7 +35,15 @@ _BUSY = "Go on with it: keytui rotate --resume"
 
 
 def plan(
-    core: Core, key_id: int, *, admin_key_id: int, project: str, account: str, account_name: str, grace_s: int
+    core: Core,
+    key_id: int,
+    *,
+    admin_key_id: int,
+    project: str,
+    account: str,
+    account_name: str,
+    grace_s: int,
+    seen: Seen | None,
 ) -> Rotation:
     """Note a rotation before its provider is asked for a key; see Keystore.plan_rotation."""
     with core.lock:
@@ -42,19 +53,20 @@ def plan(
         uid = _uid()
         home = {"project": project, "account": account, "account_name": account_name}
         names = {"uid": uid, "remote_name": remote_name(key.name, uid)}
-        rotation_id = _begin(core, key, "issued", "planned", admin_key_id, grace_s=grace_s, **names, **home)
+        begun = {"grace_s": grace_s, **names, **home}
+        rotation_id = _begin(core, key, "issued", "planned", admin_key_id, seen=seen, **begun)
         steps.reached("issue.planned")
         return rows.rotation(core.index, rotation_id)
 
 
-def plan_revocation(core: Core, key_id: int, *, admin_key_id: int) -> Rotation:
+def plan_revocation(core: Core, key_id: int, *, admin_key_id: int, seen: Seen | None) -> Rotation:
     """Note that a key will be ended at its provider; see Keystore.plan_revocation."""
     with core.lock:
         recovery.recover(core)
         key = rows.key(core.index, key_id)
         shown = rows.place(core.index, key_id, None).version_id
         retiring = {"retiring_version": shown, "retire_at": core.now()}
-        rotation_id = _begin(core, key, "revoked", "retiring", admin_key_id, **retiring)
+        rotation_id = _begin(core, key, "revoked", "retiring", admin_key_id, seen=seen, **retiring)
         steps.reached("revoke.planned")
         return rows.rotation(core.index, rotation_id)
 
@@ -124,10 +136,12 @@ def demand_expiry(core: Core, rotation_id: int, seconds: int) -> Rotation:
     return rows.rotation(core.index, rotation_id)
 
 
-def hasten(core: Core, rotation_id: int) -> Rotation:
+def hasten(core: Core, rotation_id: int, seen: Version | None) -> Rotation:
     """End the grace period now; see Keystore.hasten_rotation."""
     with core.lock:
         with core.index.write() as transaction:
+            if seen is not None:
+                refuse_if_changed(transaction.execute, seen)
             transaction.execute(
                 "UPDATE rotations SET retire_at = min(retire_at, ?) WHERE id = ? AND retire_at IS NOT NULL",
                 (core.now(), rotation_id),
@@ -138,14 +152,40 @@ def hasten(core: Core, rotation_id: int) -> Rotation:
 def know_remote(core: Core, version_id: int, remote: RemoteKey) -> None:
     """Note what the provider knows a version as; see Keystore.know_remote."""
     with core.lock, core.index.write() as transaction:
-        transaction.execute(
-            "UPDATE versions SET remote_id = ?, remote_project = ?, remote_account = ?, expires_at = ? WHERE id = ?",
-            (*remote, version_id),
-        )
-        transaction.execute(
-            "UPDATE keys SET expires_at = ? WHERE version_id = ? AND ? IS NOT NULL",
-            (remote.expires_at, version_id, remote.expires_at),
-        )
+        _know(transaction, version_id, remote)
+
+
+def _know(transaction: Transaction, version_id: int, remote: RemoteKey) -> None:
+    transaction.execute(
+        "UPDATE versions SET remote_id = ?, remote_project = ?, remote_account = ?, expires_at = ? WHERE id = ?",
+        (*remote, version_id),
+    )
+    transaction.execute(
+        "UPDATE keys SET expires_at = ? WHERE version_id = ? AND ? IS NOT NULL",
+        (remote.expires_at, version_id, remote.expires_at),
+    )
+
+
+def refuse_if_changed(
+    ask: Callable[[str, Values], list[Row]], version: Version, remote: RemoteKey | None = None
+) -> None:
+    """Raise KeytuiError when a key has another value by now than the one that was looked up at its provider.
+
+    Args:
+        ask: Runs a statement, inside the write that depends on it.
+        version: What was in use then.
+        remote: What the provider was found to know it as; known as another key by now, it is refused as well.
+    """
+    known = ("", version.remote_id, version.remote_id if remote is None else remote.id)
+    found = ask(
+        "SELECT k.version_id = ? AND v.remote_id IN (?, ?, ?), k.name"
+        " FROM keys k JOIN versions v ON v.id = k.version_id WHERE k.id = ?",
+        (version.id, *known, version.key_id),
+    )
+    if not found:
+        raise KeyNotFound("This key is no longer there.")
+    if not found[0][0]:
+        raise KeytuiError(f"“{found[0][1]}” was changed meanwhile.", "Nothing was done. Look again.")
 
 
 def retired(core: Core, rotation_id: int, sentence: str) -> None:
@@ -229,7 +269,10 @@ def remote_name(name: str, uid: str) -> str:
     return f"keytui:{plain}:{uid}"
 
 
-def _begin(core: Core, key: Key, kind: str, state: str, admin_key_id: int, **values: object) -> int:
+def _begin(
+    core: Core, key: Key, kind: str, state: str, admin_key_id: int, *, seen: Seen | None, **values: object
+) -> int:
+    """Write the row and what the provider knows the version in use as: both, or nothing where that has changed."""
     if key.state in ("trash", "interrupted"):
         raise KeytuiError(f"“{key.name}” cannot be changed in this state.", "Restore it first.")
     now = core.now()
@@ -241,6 +284,10 @@ def _begin(core: Core, key: Key, kind: str, state: str, admin_key_id: int, **val
                 raise KeytuiError(
                     f"The address of “{key.name}” was changed meanwhile.", "Nothing was done. Look again."
                 )
+            if seen is not None:
+                refuse_if_changed(transaction.execute, *seen)
+                if seen.remote is not None:
+                    _know(transaction, old, seen.remote)
             return transaction.insert("rotations", **row, admin_key_id=admin_key_id, **values)
     except sqlite3.IntegrityError:
         raise KeytuiError(f"“{key.name}” is already being rotated.", _BUSY) from None

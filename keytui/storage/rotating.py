@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from keytui.model import Key, RemoteKey, Rotation, RotationState, Secret, Version
+    from keytui.model import Key, RemoteKey, Rotation, RotationState, Secret, Seen, Version
     from keytui.storage.core import Core
     from keytui.storage.rotation_lock import RotationLock
 
@@ -95,7 +95,15 @@ class Rotating:
     # --- issued by the provider
 
     def plan_rotation(
-        self, key_id: int, *, admin_key_id: int, project: str, account: str, account_name: str, grace_s: int
+        self,
+        key_id: int,
+        *,
+        admin_key_id: int,
+        project: str,
+        account: str,
+        account_name: str,
+        grace_s: int,
+        seen: Seen | None = None,
     ) -> Rotation:
         """Note a rotation, with the random name its new remote key will have, before the provider is asked.
 
@@ -104,9 +112,10 @@ class Rotating:
             project: Where the new key is made.
             account: The service account it is made for; "" makes a new one called `account_name`.
             grace_s: Seconds the old key goes on working after the switch.
+            seen: What was looked up at the provider; None for whichever version is in use.
 
         Raises:
-            KeytuiError: The key is being rotated already, or is in the trash.
+            KeytuiError: The key is being rotated already, is in the trash, or has another value than `seen` by now.
             StoreError: The store could not take a new secret now.
         """
         from keytui.storage import issued
@@ -119,6 +128,7 @@ class Rotating:
             account=account,
             account_name=account_name,
             grace_s=grace_s,
+            seen=seen,
         )
 
     def keep_issued(self, rotation_id: int, secret: Secret, remote: RemoteKey) -> Rotation:
@@ -141,11 +151,17 @@ class Rotating:
 
         return issued.plan_again(self._core, rotation_id, unsure=unsure)
 
-    def plan_revocation(self, key_id: int, *, admin_key_id: int) -> Rotation:
-        """Note that a key will be ended at its provider and then deleted here. KeytuiError as plan_rotation()."""
+    def plan_revocation(self, key_id: int, *, admin_key_id: int, seen: Seen | None = None) -> Rotation:
+        """Note that a key will be ended at its provider and then deleted here. As plan_rotation()."""
         from keytui.storage import issued
 
-        return issued.plan_revocation(self._core, key_id, admin_key_id=admin_key_id)
+        return issued.plan_revocation(self._core, key_id, admin_key_id=admin_key_id, seen=seen)
+
+    def refuse_if_changed(self, seen: Version) -> None:
+        """Raise KeytuiError when a key has another value by now than this version, or that is known as another key."""
+        from keytui.storage import issued
+
+        issued.refuse_if_changed(self._core.index.query, seen)
 
     def demand_expiry(self, rotation_id: int, seconds: int) -> Rotation:
         """Note that the new key is to live for so many seconds, because the provider demands an end."""
@@ -159,11 +175,11 @@ class Rotating:
 
         issued.note(self._core, rotation_id, sentence)
 
-    def hasten_rotation(self, rotation_id: int) -> Rotation:
-        """End the grace period of a switched rotation now."""
+    def hasten_rotation(self, rotation_id: int, *, seen: Version | None = None) -> Rotation:
+        """End the grace period of a switched rotation now; with `seen` only while that version is in use."""
         from keytui.storage import issued
 
-        return issued.hasten(self._core, rotation_id)
+        return issued.hasten(self._core, rotation_id, seen)
 
     def know_remote(self, version_id: int, remote: RemoteKey) -> None:
         """Note what the provider knows a version as, and when it ends it."""

@@ -110,8 +110,7 @@ def issue(store: Keystore) -> None:
     """An issued rotation up to its grace period, without a provider: tests.faults.issued has the whole of it."""
     key = one(store)
     store.know_remote(store.versions(key.id)[0].id, RemoteKey("key_old", "proj", "robot"))
-    home = {"project": "proj", "account": "robot", "account_name": ""}
-    row = store.plan_rotation(key.id, admin_key_id=0, grace_s=3_600, **home)
+    row = store.plan_rotation(key.id, admin_key_id=0, project="proj", account="robot", account_name="", grace_s=3_600)
     store.keep_issued(row.id, NEW, RemoteKey("key_new", "proj", "robot"))
     store.advance_rotation(row.id, "verified")
     store.switch(row.id)

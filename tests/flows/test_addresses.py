@@ -8,20 +8,10 @@ import pytest
 
 from keytui.errors import InvalidInput, KeytuiError, UndoRefused
 from keytui.flows import issue_plan, issuing, keys, revoking, undoing
-from tests.flows.issued import World
-from tests.stores import memory_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from keytui.model import Key, KeyFields
-    from keytui.settings import Settings
-
-
-@pytest.fixture
-def world(settings: Settings) -> Iterator[World]:
-    with World(memory_store(settings)) as made:
-        yield made
+    from tests.flows.issued import World
 
 
 def moved(key: Key) -> KeyFields:

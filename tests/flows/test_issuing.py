@@ -17,23 +17,14 @@ from keytui.errors import (
     UndoRefused,
     UsageError,
 )
-from keytui.flows import giving_up, issue_plan, issuing, patience, revoking, undoing
+from keytui.flows import giving_up, issue_plan, issuing, revoking, undoing
 from keytui.model import RemoteKey
 from keytui.providers import checks
 from tests.flows.issued import ACCOUNT, World
 from tests.stores import fake_key, memory_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from keytui.settings import Settings
-
-
-@pytest.fixture
-def world(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr(patience, "PAUSE_S", 0.05)
-    with World(memory_store(settings)) as made:
-        yield made
 
 
 async def word(world: World) -> str:

@@ -128,8 +128,7 @@ def test_an_index_from_before_issued_rotations_keeps_its_keys_and_can_issue(sett
         connection.commit()
     store = memory_store(settings, memory=memory)
     assert store.read(1) == secret
-    home = {"project": "proj", "account": "robot", "account_name": ""}
-    row = store.plan_rotation(1, admin_key_id=1, grace_s=60, **home)
+    row = store.plan_rotation(1, admin_key_id=1, project="p", account="robot", account_name="", grace_s=60)
     assert store.keep_issued(row.id, fake_key(), RemoteKey("key_1", "proj", "robot")).state == "stored"
 
 
