@@ -256,7 +256,8 @@ class Rotation(NamedTuple):
 
     Attributes:
         kind: "pasted", "issued" by the provider, or "revoked": the key is ended at the provider and then deleted.
-        new_version: Version id of the successor, once there is one.
+        new_version: Version id of the successor, once there is one; of a revocation, the other version of a rotation
+            that it has taken over: what that one retired, or was issued.
         old_version: Version id that was current when it began.
         uid: Random part of the new remote key's name; journaled before the provider is asked for a key.
         remote_name: That name; found at the provider again when an answer was lost.
@@ -292,6 +293,11 @@ class Rotation(NamedTuple):
     retire_at: int | None = None
     retiring_version: int | None = None
     note: str = ""
+
+    @property
+    def other_version(self) -> int | None:
+        """Of a revocation: the version that ends with the one in use. See `new_version`."""
+        return self.new_version if self.kind == "revoked" else None
 
 
 class Event(NamedTuple):

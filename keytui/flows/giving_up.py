@@ -19,13 +19,16 @@ from keytui.errors import (
     SecretMissing,
     UsageError,
 )
-from keytui.flows import remotes, retiring
+from keytui.flows import retiring
 from keytui.flows.issue_plan import until
 from keytui.flows.issuing import GIVEN_UP, Run, ended
 from keytui.providers import catalog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from keytui.flows.rotation import Stage
     from keytui.model import Key, Rotation
     from keytui.storage.keystore import Keystore
 
@@ -33,8 +36,13 @@ _STUCK = (KeyRefused, ProviderUnreachable, UsageError, SecretMissing, SecretDama
 """What keeps a key at its provider from being revoked: nobody can be asked, or there is no admin key to ask with."""
 
 
-async def abandon(store: Keystore, rotation_id: int) -> None:
+async def abandon(store: Keystore, rotation_id: int, *, stage: Callable[[Stage], None] = lambda _stage: None) -> None:
     """Give up a rotation that has not switched: what the provider issued for it is revoked, the old key stays.
+
+    Where an answer was lost, the look for a key of it lasts as long as a provider takes to list one.
+
+    Args:
+        stage: Told what it is at.
 
     Raises:
         LeftBehind: A key at the provider cannot be ended; the sentence says which. `leave` gives it up anyway.
@@ -43,7 +51,7 @@ async def abandon(store: Keystore, rotation_id: int) -> None:
     """
     lock = store.rotation_lock(rotation_id)
     lock.acquire()
-    run = Run(store, rotation_id, lambda _stage: None)
+    run = Run(store, rotation_id, stage)
     try:
         async with run.stack:
             await _abandon(run)
@@ -77,14 +85,10 @@ async def _abandon(run: Run) -> None:
     before = rotation.kind == "issued" and rotation.state in GIVEN_UP
     try:
         issuer = await run.issuer(rotation, key)
-        if not before:
-            await issuer.list_keys()  # who can list can end it
-        elif rotation.remote_id:
-            await remotes.end(issuer, remotes.issued_by(rotation), keep=await run.kept(key))
-        else:
-            await run.revoke_orphans(issuer, rotation, key)
         if before:
-            await retiring.sweep(run, issuer, rotation, keep=await run.kept(key))
+            await retiring.clear(run, issuer, rotation, keep=await run.kept(key))
+        else:
+            await issuer.list_keys()  # who can list can end it
     except _STUCK as cause:
         raise await asyncio.to_thread(_left, run.store, rotation, key, cause) from None
     if before:
@@ -101,6 +105,7 @@ def _left(store: Keystore, rotation: Rotation, key: Key, cause: KeytuiError) -> 
     provider = catalog.provider(key.provider)
     label = provider.label
     place = f", project {rotation.project}" if rotation.project else ""
+    others, versions = [*rotation.tried], store.versions(key.id)
     if rotation.kind == "issued" and rotation.state in GIVEN_UP:
         named = f"“{rotation.remote_name}”"
         if rotation.remote_id:
@@ -109,18 +114,20 @@ def _left(store: Keystore, rotation: Rotation, key: Key, cause: KeytuiError) -> 
             what = f"{label} may have a key named {named}{place}, whose value never arrived."
         after = "A later rotation with a working admin key finds it by its name and revokes it."
     else:
-        version = next((one for one in store.versions(key.id) if one.id == rotation.retiring_version), None)
+        version = next((one for one in versions if one.id == rotation.retiring_version), None)
         remote_id, ends = (version.remote_id, version.expires_at) if version is not None else ("", None)
         place = f" (project {version.remote_project})" if version is not None and version.remote_project else ""
         end = until(ends) if ends is not None else "it is revoked"
         if rotation.kind == "revoked":
+            others += [rotation.remote_name] * bool(rotation.remote_name)
+            others += [one.remote_id for one in versions if one.id == rotation.other_version and one.state != "pending"]
             what = f"{label} still has the key {remote_id}{place}, or is not proven to have ended it."
             after = "It stays stored here."
         else:
             what = f"{label} still has the replaced key {remote_id}{place}; it works until {end}."
             after = "The key in use stays."
-    if rotation.tried:
-        what += f" It may also have {', '.join(f'“{name}”' for name in rotation.tried)}."
+    if others:
+        what += f" It may also have {', '.join(f'“{name}”' for name in others)}."
     by_hand = f"Revoke it by hand: {provider.keys_page}" if provider.keys_page else "Revoke it by hand there."
     return LeftBehind(f"{what} {after} {by_hand}", rotation.id, rotation.state, cause, _way_on(store, rotation, cause))
 

@@ -55,15 +55,18 @@ class Outcome(NamedTuple):
 
     Attributes:
         key: The key as it is now, or None when it was revoked and deleted.
-        state: "retiring" while the old key still works, "done" after.
+        state: "retiring" while the old key still works, "done" after; "abandoned" when it was given up meanwhile, so
+            that the key, and where it was to be revoked its twin at the provider, is as it was.
         retire_at: When the old key is revoked, while it is retiring.
-        revoked: Whether the old key was proven dead by this run.
+        revoked: Whether the key that had to end was ended by this run, as far as `sentence` says.
+        sentence: What became of that key, and how that is known, for the person; "" while nothing did.
     """
 
     key: Key | None
     state: RotationState
     retire_at: int | None
     revoked: bool
+    sentence: str = ""
 
 
 async def start(store: Keystore, plan: Plan, *, stage: Tell) -> Outcome:
@@ -129,12 +132,14 @@ class Run:
     Attributes:
         stack: Holds the client of the admin key, opened when the provider is first asked.
         wait: Whether a short grace period is waited for.
+        ended: What became of the key that had to end, once it has ended; "" before.
     """
 
     def __init__(
         self, store: Keystore, rotation_id: int, stage: Tell, *, fresh: bool = False, wait: bool = True
     ) -> None:
         self.wait = wait
+        self.ended = ""
         self.store = store
         self.stack = AsyncExitStack()
         self.tell = stage
@@ -153,15 +158,13 @@ class Run:
 
     async def go(self) -> Outcome:
         """Take one step after the other until one says that it waits, or none is left."""
-        revoked = False
         while True:
             rotation = await self.row()
             if rotation is None or rotation.state not in self._steps:
-                return await self._outcome(rotation, revoked=revoked)
+                return await self._outcome(rotation)
             key = await asyncio.to_thread(self.store.key, rotation.key_id)
             if not await self._steps[rotation.state](rotation, key):
-                return await self._outcome(await self.row(), revoked=False)
-            revoked = rotation.state == "retiring"
+                return await self._outcome(await self.row())
 
     async def row(self) -> Rotation | None:
         """Return the journal's row, None once the key was deleted with it."""
@@ -335,12 +338,19 @@ class Run:
                 self._secret = await asyncio.to_thread(self.store.read, rotation.key_id, rotation.new_version)
         return self._secret
 
-    async def _outcome(self, rotation: Rotation | None, *, revoked: bool) -> Outcome:
+    async def _outcome(self, rotation: Rotation | None) -> Outcome:
+        revoked = bool(self.ended)
         if rotation is None:
-            return Outcome(None, "done", None, revoked=True)
+            return Outcome(
+                None, "done", None, revoked, self.ended or "Another keytui has ended and deleted it meanwhile."
+            )
         key = await asyncio.to_thread(self.store.key, rotation.key_id)
         retire_at = rotation.retire_at if rotation.state in ("switched", "retiring") else None
-        return Outcome(key, rotation.state, retire_at, revoked=revoked)
+        sentence = self.ended
+        if rotation.state == "abandoned":
+            what = "Its revocation" if rotation.kind == "revoked" else "Its rotation"
+            sentence = f"{what} was given up meanwhile: “{key.name}” is as it was, and not revoked."
+        return Outcome(key, rotation.state, retire_at, revoked, sentence)
 
 
 def _begin(store: Keystore, plan: Plan) -> Rotation:

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from keytui.errors import ProviderUnreachable
-from keytui.model import RemoteKey, Seen
+from keytui.model import RemoteKey, Seen, Verdict
 from keytui.providers import issuers
 from keytui.providers.remote import Remote
 
@@ -49,8 +49,10 @@ def of_version(version: Version) -> Remote:
     )
 
 
-async def end(issuer: Issuer, remote: Remote, *, keep: tuple[str, ...]) -> None:
+async def end(issuer: Issuer, remote: Remote, *, keep: tuple[str, ...]) -> bool:
     """Revoke a key; one that cannot be deleted, for its account owns others too, is told to end at once instead.
+
+    Returns whether the provider did either; False when it knows no such key.
 
     Args:
         keep: Ids of keys that no revocation may take along.
@@ -60,17 +62,35 @@ async def end(issuer: Issuer, remote: Remote, *, keep: tuple[str, ...]) -> None:
         ProviderUnreachable: The provider did neither.
     """
     try:
-        await issuer.revoke(remote, keep=keep)
+        return await issuer.revoke(remote, keep=keep)
     except ProviderUnreachable as error:
         if error.verdict.status not in REFUSED or not issuer.can_expire:
             raise
         await issuer.expire(remote, 1)
+        return True
+
+
+async def end_new(issuer: Issuer, remote: Remote, *, keep: tuple[str, ...]) -> bool:
+    """Revoke a key that was issued a moment ago; whether the provider did, and no longer lists it.
+
+    That it knows no such key proves nothing of a new one: it may be behind.
+    """
+    return await end(issuer, remote, keep=keep) and not await alive(issuer, remote.name)
 
 
 async def alive(issuer: Issuer, name: str) -> list[Remote]:
     """Return the keys of a name that the provider lists, without those that were told to end at once."""
     soon = time.time() + _AT_ONCE_S
     return [each for each in await issuer.find(name) if each.expires_at is None or each.expires_at > soon]
+
+
+def still_there(issuer: Issuer, found: Sequence[Remote]) -> ProviderUnreachable:
+    """Return the error for keys that the provider lists although it was told to delete them."""
+    names = ", ".join(f"{remote.id} (“{remote.name}”)" for remote in found)
+    verdict = Verdict(
+        "unknown", f"{issuer.label} still lists a key that it was told to delete: {names}.", int(time.time())
+    )
+    return ProviderUnreachable(verdict, "Go on later: keytui rotate --resume")
 
 
 async def revoke_all(store: Keystore, admin: Key, found: Sequence[Remote], *, keep: Remote | None) -> None:

@@ -13,6 +13,8 @@ from keytui.providers import checks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from keytui.flows.issuing import Run
     from keytui.model import Key, Rotation, Version
     from keytui.providers.remote import Issuer
@@ -23,9 +25,10 @@ WAITED_S = 60
 
 async def enter(run: Run, rotation: Rotation, key: Key) -> bool:
     """Tell the provider when the retiring key ends; without one that is known, end the rotation."""
-    retiring = await _version(run, rotation)
+    retiring = next(iter(await _going(run, rotation)), None)
     if retiring is None:
-        await _sweep_again(run, rotation, key)
+        if rotation.tried:
+            await sweep(run, await run.issuer(rotation, key), rotation.tried, keep=await _kept(run, rotation))
         sentence = "The old key was not revoked: which key at the provider it is is not certain."
         await asyncio.to_thread(run.store.end_rotation, rotation.id)
         run.tell(Stage("retiring", "skipped", sentence))
@@ -50,11 +53,13 @@ async def enter(run: Run, rotation: Rotation, key: Key) -> bool:
 async def finish(run: Run, rotation: Rotation, key: Key) -> bool:
     """Wait for a short grace period, then revoke the retiring key and prove that it is dead; False while it waits.
 
+    Of a key that is revoked as a whole, what a rotation of it had retired or issued is revoked as well.
+
     Raises:
         KeytuiError: It could not be revoked, or still answers. It stays in the journal.
     """
-    retiring = await _version(run, rotation)
-    if retiring is None:  # a damaged index: nothing is left to revoke
+    going = await _going(run, rotation)
+    if not going:  # a damaged index: nothing is left to revoke
         await asyncio.to_thread(run.store.end_rotation, rotation.id)
         return True
     left = (rotation.retire_at or 0) - time.time()
@@ -66,37 +71,62 @@ async def finish(run: Run, rotation: Rotation, key: Key) -> bool:
         await asyncio.sleep(left)
     issuer = await run.issuer(rotation, key)
     run.tell(Stage("retiring", "running", "Revoking the old key"))
-    await _revoke(run, issuer, rotation, retiring)
+    for version in going:
+        await _revoke(run, issuer, rotation, version)
     run.tell(Stage("done", "running", "Waiting until the old key is refused"))
-    await _prove(run, issuer, key, retiring)
-    await sweep(run, issuer, rotation, keep=await asyncio.to_thread(_ids_in_use, run, rotation))
+    for version in going:
+        await _prove(run, issuer, key, version)
+    if rotation.kind == "revoked":
+        await clear(run, issuer, rotation, keep=await _kept(run, rotation))
+    else:
+        await sweep(run, issuer, rotation.tried, keep=await _kept(run, rotation))
     sentence = f"Revoked at {issuer.label}, and proven: the key is refused there."
     await asyncio.to_thread(run.store.end_retirement, rotation.id, sentence)
+    run.ended = sentence
     run.tell(Stage("retiring", "done", "The old key is revoked"))
     run.tell(Stage("done", "done", "The old key is refused, and its value is deleted here"))
     return True
 
 
-async def sweep(run: Run, issuer: Issuer, rotation: Rotation, *, keep: tuple[str, ...]) -> None:
+async def clear(run: Run, issuer: Issuer, rotation: Rotation, *, keep: tuple[str, ...]) -> None:
+    """Revoke what a rotation was issued and never took into use, whether or not its value ever arrived.
+
+    Raises:
+        KeyRefused: The admin key is not accepted.
+        ProviderUnreachable: A key of it lives on, or may.
+    """
+    names = set(rotation.tried)
+    known = rotation.remote_id and await remotes.end_new(issuer, remotes.issued_by(rotation), keep=keep)
+    if rotation.remote_name and not known:
+        names.add(rotation.remote_name)
+    await sweep(run, issuer, names, keep=keep)
+
+
+async def sweep(run: Run, issuer: Issuer, names: Iterable[str], *, keep: tuple[str, ...]) -> None:
     """Revoke keys of earlier tries whose answers never came and that no list showed then.
 
     A request that was given up may still be carried out, and a list may lag: the look lasts as long as providers take.
+
+    Raises:
+        KeyRefused: The admin key is not accepted.
+        ProviderUnreachable: A key is still listed, although the provider says that it knows none.
     """
-    if not rotation.tried:
-        return
-    run.tell(Stage("done", "running", "Making sure that an earlier try left no key behind"))
-    names, revoked = set(rotation.tried), set[str]()
+    names, revoked = set(names), set[str]()
+    if names:
+        run.tell(Stage("done", "running", "Making sure that an earlier try left no key behind", slow=True))
     deadline = time.monotonic() + run.store.settings.propagation_seconds
     while names:
+        denied = []
         for name in sorted(names):
             found = [remote for remote in await remotes.alive(issuer, name) if remote.id not in keep]
-            for remote in found:
-                await remotes.end(issuer, remote, keep=keep)
+            denied += [remote for remote in found if not await remotes.end(issuer, remote, keep=keep)]
             if found:
                 revoked.add(name)
             elif name in revoked:  # no longer listed
                 names.discard(name)
         if time.monotonic() > deadline:
+            if denied:
+                raise remotes.still_there(issuer, denied)
             return
         await asyncio.sleep(min(patience.PAUSE_S, 1.0))
 
@@ -106,19 +136,21 @@ def _ends_later(retiring: Version, rotation: Rotation) -> bool:
     return retiring.expires_at is None or retiring.expires_at > (rotation.retire_at or 0) + 1
 
 
-async def _version(run: Run, rotation: Rotation) -> Version | None:
+async def _going(run: Run, rotation: Rotation) -> list[Version]:
+    """Return the versions that end, as far as the provider's ids of them are known; the most urgent first."""
     versions = await asyncio.to_thread(run.store.versions, rotation.key_id)
-    found = next((version for version in versions if version.id == rotation.retiring_version), None)
-    return found if found is not None and found.remote_id else None
+    wanted = (rotation.retiring_version, rotation.other_version)
+    found = (version for id_ in wanted for version in versions if version.id == id_)
+    return [version for version in found if version.remote_id and version.state != "pending"]
 
 
 async def _revoke(run: Run, issuer: Issuer, rotation: Rotation, retiring: Version) -> None:
-    keep = await asyncio.to_thread(_ids_in_use, run, rotation)
     try:
-        await remotes.end(issuer, remotes.of_version(retiring), keep=keep)
+        await remotes.end(issuer, remotes.of_version(retiring), keep=await _kept(run, rotation))
     except KeyRefused:
         # Nothing was done, so there is nothing to go on with: unless an earlier run, which was killed, has done it.
-        if rotation.kind == "revoked" and await _works(run, rotation, retiring):
+        alone = rotation.kind == "revoked" and not (rotation.other_version or rotation.remote_name or rotation.tried)
+        if alone and await _works(run, rotation, retiring):
             await asyncio.to_thread(run.store.abandon_rotation, rotation.id, settled=True)
         raise
 
@@ -152,16 +184,11 @@ async def _prove(run: Run, issuer: Issuer, key: Key, retiring: Version) -> None:
         raise error
 
 
-async def _sweep_again(run: Run, rotation: Rotation, key: Key) -> None:
-    if rotation.tried:
-        issuer = await run.issuer(rotation, key)
-        await sweep(run, issuer, rotation, keep=await asyncio.to_thread(_ids_in_use, run, rotation))
-
-
-def _ids_in_use(run: Run, rotation: Rotation) -> tuple[str, ...]:
-    """Return the remote ids of the versions that go on living: all but the retiring one."""
-    versions = run.store.versions(rotation.key_id)
-    return tuple(each.remote_id for each in versions if each.remote_id and each.id != rotation.retiring_version)
+async def _kept(run: Run, rotation: Rotation) -> tuple[str, ...]:
+    """Return the remote ids of the versions that go on living: all but those that end."""
+    versions = await asyncio.to_thread(run.store.versions, rotation.key_id)
+    ending = (rotation.retiring_version, rotation.other_version)
+    return tuple(each.remote_id for each in versions if each.remote_id and each.id not in ending)
 
 
 def _now() -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from keytui.errors import KeytuiError, LeftBehind
-from keytui.flows import giving_up, issuing, remotes
+from keytui.errors import KeytuiError
+from keytui.flows import issuing, remotes
 from keytui.flows.issue_plan import look, named, unclear
 from keytui.record import NamedTuple
 
@@ -76,27 +76,34 @@ async def plan(store: Keystore, key_id: int, *, admin: str = "", old_key_id: str
 async def start(store: Keystore, plan: Plan, *, stage: Callable[[Stage], None]) -> issuing.Outcome:
     """Revoke the key, prove that it is dead, delete it. Where the provider fails, it stays as it is.
 
+    An unfinished rotation of the key ends with it: its row and the wish to revoke change places in one moment, so that
+    whatever fails or is killed after that, going on ends every key of it.
+
     Raises:
-        KeyRefused: The provider does not accept the admin key; nothing was changed.
+        KeyRefused: The provider does not accept the admin key; nothing was changed there.
         ProviderUnreachable: It is not proven dead; the journal knows, and `rotate --resume` goes on.
-        StoreError: The store cannot be used.
+        StoreError: The store cannot be used, or another process drives the earlier rotation.
+        KeytuiError: The key has another value by now than the plan was made for; nothing was done.
     """
-    await asyncio.to_thread(store.refuse_if_changed, plan.version)
     earlier = plan.earlier
     if earlier is not None and earlier.kind == "revoked":
         return await issuing.drive(store, earlier.id, stage=stage)
-    if earlier is not None and earlier.kind == "issued":
-        if earlier.state in issuing.GIVEN_UP:
-            try:
-                await giving_up.abandon(store, earlier.id)
-            except LeftBehind as left:
-                raise left.cause from None
-        else:
-            await issuing.end_now(store, earlier.id, stage=lambda _stage: None, seen=plan.version)
-    rotation = await asyncio.to_thread(_begin, store, plan)
+    if earlier is None:
+        rotation = await asyncio.to_thread(_begin, store, plan)
+    else:
+        lock = store.rotation_lock(earlier.id)
+        lock.acquire()
+        try:
+            rotation = await asyncio.to_thread(_begin, store, plan)
+        finally:
+            lock.release(ended=issuing.ended(store, earlier.id))
     return await issuing.drive(store, rotation.id, stage=stage)
 
 
 def _begin(store: Keystore, plan: Plan) -> Rotation:
-    seen = remotes.seen(plan.version, plan.old)
-    return store.plan_revocation(plan.key.id, admin_key_id=plan.admin.id, seen=seen)
+    return store.plan_revocation(
+        plan.key.id,
+        admin_key_id=plan.admin.id,
+        seen=remotes.seen(plan.version, plan.old),
+        instead_of=None if plan.earlier is None else plan.earlier.id,
+    )

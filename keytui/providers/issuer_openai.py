@@ -169,11 +169,11 @@ class OpenAIIssuer:
             sentence = f"{self.label} did not take the end of the old key's life."
             raise self._calls.refused(sentence, "The old key works until it is revoked.", error.status) from None
 
-    async def revoke(self, remote: Remote, *, keep: tuple[str, ...] = ()) -> None:
+    async def revoke(self, remote: Remote, *, keep: tuple[str, ...] = ()) -> bool:
         """See `Issuer.revoke`."""
         project_id = await self._project_of(remote)
         if project_id is None:
-            return
+            return False
 
         async def delete() -> None:
             await self._projects.api_keys.delete(remote.id, project_id=project_id)
@@ -181,11 +181,12 @@ class OpenAIIssuer:
         try:
             await self._calls.ask(delete)
         except NotFound:
-            return
+            return False
         except BadRequest:
-            await self._revoke_account(remote.id, project_id, keep)
+            return await self._revoke_account(remote.id, project_id, keep)
+        return True
 
-    async def _revoke_account(self, key_id: str, project_id: str, keep: tuple[str, ...]) -> None:
+    async def _revoke_account(self, key_id: str, project_id: str, keep: tuple[str, ...]) -> bool:
         """Delete the service account of a key that cannot be deleted alone, when that ends no other key."""
         listed = await self._keys_of(project_id)
         account_id = next((each.account_id for each in listed if each.id == key_id), "")
@@ -201,10 +202,11 @@ class OpenAIIssuer:
         try:
             await self._calls.ask(delete)
         except NotFound:
-            return
+            return False
         except BadRequest as error:
             sentence = f"{self.label} deletes neither this key nor its service account."
             raise self._calls.refused(sentence, "Delete it on the provider's page.", error.status) from None
+        return True
 
     async def _owner_of(self, key_id: str, project_id: str) -> str:
         """Return the service account that owns a key, or "" when it has none or lies elsewhere."""

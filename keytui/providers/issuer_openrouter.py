@@ -92,7 +92,7 @@ class OpenRouterIssuer:
         """See `Issuer.expire`; never possible here, as `can_expire` says."""
         raise self._calls.refused(f"{self.label} cannot let an existing key expire.", status=None)
 
-    async def revoke(self, remote: Remote, *, keep: tuple[str, ...] = ()) -> None:  # noqa: ARG002 - keys are deleted alone
+    async def revoke(self, remote: Remote, *, keep: tuple[str, ...] = ()) -> bool:  # noqa: ARG002 - keys are deleted alone
         """See `Issuer.revoke`."""
         import httpx2
 
@@ -102,10 +102,11 @@ class OpenRouterIssuer:
         try:
             await self._calls.ask(send)
         except NotFound:
-            return
+            return False
         except BadRequest as error:
             sentence = f"{self.label} refused to delete the key."
             raise self._calls.refused(sentence, "Delete it on the provider's page.", error.status) from None
+        return True
 
 
 def _parsed(response: object) -> Mapping[str, object]:

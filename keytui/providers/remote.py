@@ -99,8 +99,8 @@ class Issuer(Protocol):
         taken back.
         """
 
-    async def revoke(self, remote: Remote, *, keep: tuple[str, ...] = ()) -> None:
-        """Delete a key; one that is gone already counts as deleted.
+    async def revoke(self, remote: Remote, *, keep: tuple[str, ...] = ()) -> bool:
+        """Delete a key. False: the provider knows no such key, so it is gone already, or too new to be known yet.
 
         Args:
             keep: Ids of keys that must go on working. Where a provider deletes a key only together with its service

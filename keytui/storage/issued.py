@@ -54,19 +54,25 @@ def plan(
         home = {"project": project, "account": account, "account_name": account_name}
         names = {"uid": uid, "remote_name": remote_name(key.name, uid)}
         begun = {"grace_s": grace_s, **names, **home}
-        rotation_id = _begin(core, key, "issued", "planned", admin_key_id, seen=seen, **begun)
+        rotation_id = _begin(core, key, "issued", "planned", admin_key_id, seen=seen, earlier=None, **begun)
         steps.reached("issue.planned")
         return rows.rotation(core.index, rotation_id)
 
 
-def plan_revocation(core: Core, key_id: int, *, admin_key_id: int, seen: Seen | None) -> Rotation:
+def plan_revocation(
+    core: Core, key_id: int, *, admin_key_id: int, seen: Seen | None, instead_of: int | None
+) -> Rotation:
     """Note that a key will be ended at its provider; see Keystore.plan_revocation."""
     with core.lock:
         recovery.recover(core)
         key = rows.key(core.index, key_id)
         shown = rows.place(core.index, key_id, None).version_id
-        retiring = {"retiring_version": shown, "retire_at": core.now()}
-        rotation_id = _begin(core, key, "revoked", "retiring", admin_key_id, seen=seen, **retiring)
+        values: dict[str, object] = {"retiring_version": shown, "retire_at": core.now()}
+        unfinished = (row for row in rows.rotations(core.index, unfinished=True) if row.kind == "issued")
+        earlier = next((row for row in unfinished if (row.id, row.key_id) == (instead_of, key_id)), None)
+        if earlier is not None:
+            values |= _taken_over(earlier)
+        rotation_id = _begin(core, key, "revoked", "retiring", admin_key_id, seen=seen, earlier=earlier, **values)
         steps.reached("revoke.planned")
         return rows.rotation(core.index, rotation_id)
 
@@ -269,8 +275,36 @@ def remote_name(name: str, uid: str) -> str:
     return f"keytui:{plain}:{uid}"
 
 
+def _taken_over(earlier: Rotation) -> dict[str, object]:
+    """Return the part of a revocation's row that ends what an unfinished rotation of its key retires, or was issued."""
+    tried = rows.TAG_SEPARATOR.join(earlier.tried)
+    if earlier.state in RETIRING:
+        return {"new_version": earlier.retiring_version, "tried": tried}
+    names = {"uid": earlier.uid, "remote_name": earlier.remote_name, "remote_id": earlier.remote_id}
+    home = {"project": earlier.project, "account": earlier.account, "account_name": earlier.account_name}
+    return {"new_version": earlier.new_version, "tried": tried, **names, **home}
+
+
+def _end_taken_over(transaction: Transaction, earlier: Rotation, now: int) -> None:
+    """End the row that a revocation takes over: from here on its own row tells what is left at the provider."""
+    state = "done" if earlier.state in RETIRING else "abandoned"
+    new = earlier.new_version if state == "done" else None
+    transaction.execute(
+        "UPDATE rotations SET state = ?, new_version = ?, note = '', updated_at = ? WHERE id = ?",
+        (state, new, now, earlier.id),
+    )
+
+
 def _begin(
-    core: Core, key: Key, kind: str, state: str, admin_key_id: int, *, seen: Seen | None, **values: object
+    core: Core,
+    key: Key,
+    kind: str,
+    state: str,
+    admin_key_id: int,
+    *,
+    seen: Seen | None,
+    earlier: Rotation | None,
+    **values: object,
 ) -> int:
     """Write the row and what the provider knows the version in use as: both, or nothing where that has changed."""
     if key.state in ("trash", "interrupted"):
@@ -288,6 +322,8 @@ def _begin(
                 refuse_if_changed(transaction.execute, *seen)
                 if seen.remote is not None:
                     _know(transaction, old, seen.remote)
+            if earlier is not None:
+                _end_taken_over(transaction, earlier, now)
             return transaction.insert("rotations", **row, admin_key_id=admin_key_id, **values)
     except sqlite3.IntegrityError:
         raise KeytuiError(f"“{key.name}” is already being rotated.", _BUSY) from None

@@ -151,11 +151,18 @@ class Rotating:
 
         return issued.plan_again(self._core, rotation_id, unsure=unsure)
 
-    def plan_revocation(self, key_id: int, *, admin_key_id: int, seen: Seen | None = None) -> Rotation:
-        """Note that a key will be ended at its provider and then deleted here. As plan_rotation()."""
+    def plan_revocation(
+        self, key_id: int, *, admin_key_id: int, seen: Seen | None = None, instead_of: int | None = None
+    ) -> Rotation:
+        """Note that a key will be ended at its provider and then deleted here. As plan_rotation().
+
+        Args:
+            instead_of: An issued rotation of the key that has not ended, and that nobody drives. In the same moment it
+                ends, and what it was issued or retires is to be ended by this row as well.
+        """
         from keytui.storage import issued
 
-        return issued.plan_revocation(self._core, key_id, admin_key_id=admin_key_id, seen=seen)
+        return issued.plan_revocation(self._core, key_id, admin_key_id=admin_key_id, seen=seen, instead_of=instead_of)
 
     def refuse_if_changed(self, seen: Version) -> None:
         """Raise KeytuiError when a key has another value by now than this version, or that is known as another key."""

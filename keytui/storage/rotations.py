@@ -105,9 +105,7 @@ def abandon(core: Core, rotation_id: int, *, settled: bool = False) -> None:
                 "UPDATE rotations SET state = 'abandoned', updated_at = ? WHERE id = ?", (core.now(), rotation_id)
             )
         steps.reached("abandon.marked")
-        if rotation.new_version is not None:
-            with suppress(StoreError):  # locked: the key is untouched, and recovery empties the slot later
-                endings.empty_abandoned(core, rotation.key_id, rotation.new_version, "abandon")
+        _empty_pending(core, rotation)
 
 
 def leave(core: Core, rotation_id: int, sentence: str) -> None:
@@ -123,9 +121,15 @@ def leave(core: Core, rotation_id: int, sentence: str) -> None:
             )
             journal.note(transaction, key.id, key.name, "given up", sentence, at=core.now())
         steps.reached("abandon.marked")
-        if not switched and rotation.new_version is not None:
-            with suppress(StoreError):  # locked: recovery empties the slot later
-                endings.empty_abandoned(core, key.id, rotation.new_version, "abandon")
+        _empty_pending(core, rotation)
+
+
+def _empty_pending(core: Core, rotation: Rotation) -> None:
+    """Delete the new version of a rotation that was given up, unless it is or was in use."""
+    pending = "SELECT 1 FROM versions WHERE id = ? AND state = 'pending'"
+    if rotation.new_version is not None and core.index.query(pending, (rotation.new_version,)):
+        with suppress(StoreError):  # locked: the key is untouched, and recovery empties the slot later
+            endings.empty_abandoned(core, rotation.key_id, rotation.new_version, "abandon")
 
 
 def end_of(grace_s: int, now: int) -> int:

@@ -72,7 +72,10 @@ def _switch_back(
         " WHERE r.key_id = ? AND r.kind = 'issued' AND r.new_version = ? AND v.remote_id <> ''",
         (key_id, shown),
     )
-    others = "SELECT 1 FROM rotations WHERE key_id = ? AND state NOT IN ('done', 'abandoned') AND new_version IS NOT ?"
+    unfinished = "SELECT 1 FROM rotations WHERE key_id = ? AND state NOT IN ('done', 'abandoned')"
+    if transaction.execute(f"{unfinished} AND kind = 'revoked'", (key_id,)):
+        raise UndoRefused(f"“{name}” is being revoked at its provider.", "Finish that first: keytui rotate --resume")
+    others = f"{unfinished} AND new_version IS NOT ?"
     if found and transaction.execute(others, (key_id, shown)):
         raise UndoRefused(f"“{name}” is being rotated again.", "Finish that first: keytui rotate --resume")
     rotations.point(transaction, core, key_id, data["old"], expires_at=data["expires_at"])

@@ -139,7 +139,7 @@ def purge(core: Core) -> int:
                 continue  # the store is locked or gone: the next purge tries again
         sql = "SELECT key_id, id FROM versions v WHERE purge_at <= :now AND state IN ('previous', 'trash')"
         sql += " AND id NOT IN (SELECT version_id FROM keys)"
-        sql += f" AND id NOT IN (SELECT coalesce(retiring_version, 0) {_AT_PROVIDER})"
+        sql += f" AND NOT EXISTS (SELECT 1 {_AT_PROVIDER} AND v.id IN (retiring_version, new_version))"
         for key_id, version_id in core.index.query(sql, moment):
             purged += _purge_version(core, key_id, version_id)
     return purged

@@ -124,7 +124,7 @@ class RevokeScreen(Following):
 
     def action_again(self) -> None:
         """Look again, and go on from there."""
-        if self._phase == "failed" and self._rotation is not None:
+        if self._phase == "failed" and self._rotation is not None and self._rotation.kind == "revoked":
             self.enter("running")  # the person has agreed before it began
             self.jobs.go_on(self._key, self._rotation)
         elif self._phase in ("problem", "failed"):
@@ -166,6 +166,7 @@ class RevokeScreen(Following):
             return
         at = "done" if "done" in run.stages else "retiring"
         self.query_one(Stepper).mark(at, "failed", told(run.error) if run.error is not None else "Not proven")
-        left = "It goes on by itself at the next start." if run.rotation is not None else "The key is where it was."
+        begun = run.rotation is not None and run.rotation.kind == "revoked"
+        left = "It goes on by itself at the next start." if begun else "The key is where it was."
         busy.stop(f"Not proven revoked; the key is still stored here. {left}", "error")
         self.enter("failed")
