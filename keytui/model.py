@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     KeyState = Literal["active", "rotating", "trash", "missing", "interrupted"]
     VersionState = Literal["pending", "current", "previous", "trash"]
     VerdictWord = Literal["valid", "invalid", "restricted", "no_quota", "rate_limited", "unreachable", "unknown"]
-    RotationState = Literal["planned", "issued", "stored", "verified", "switched", "retiring", "done", "abandoned"]
+    RotationState = Literal[
+        "planned", "issued", "stored", "verified", "clearing", "switched", "retiring", "done", "abandoned"
+    ]
     RotationKind = Literal["pasted", "issued", "revoked"]
     BackendName = Literal["os", "vault"]
 
@@ -256,6 +258,8 @@ class Rotation(NamedTuple):
 
     Attributes:
         kind: "pasted", "issued" by the provider, or "revoked": the key is ended at the provider and then deleted.
+        state: How far it got; "clearing" when it was given up before its switch, and what its provider issued for it
+            has yet to be revoked.
         new_version: Version id of the successor, once there is one; of a revocation, the other version of a rotation
             that it has taken over: what that one retired, or was issued.
         old_version: Version id that was current when it began.

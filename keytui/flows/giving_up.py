@@ -19,7 +19,6 @@ from keytui.errors import (
     SecretMissing,
     UsageError,
 )
-from keytui.flows import retiring
 from keytui.flows.issue_plan import until
 from keytui.flows.issuing import GIVEN_UP, Run, ended
 from keytui.providers import catalog
@@ -39,7 +38,8 @@ _STUCK = (KeyRefused, ProviderUnreachable, UsageError, SecretMissing, SecretDama
 async def abandon(store: Keystore, rotation_id: int, *, stage: Callable[[Stage], None] = lambda _stage: None) -> None:
     """Give up a rotation that has not switched: what the provider issued for it is revoked, the old key stays.
 
-    Where an answer was lost, the look for a key of it lasts as long as a provider takes to list one.
+    Interrupted, going on with it revokes and ends it. Where an answer was lost, the look for a key of it lasts as long
+    as a provider takes to list one.
 
     Args:
         stage: Told what it is at.
@@ -84,16 +84,13 @@ async def _abandon(run: Run) -> None:
     key = await asyncio.to_thread(run.store.key, rotation.key_id)
     before = rotation.kind == "issued" and rotation.state in GIVEN_UP
     try:
-        issuer = await run.issuer(rotation, key)
         if before:
-            await retiring.clear(run, issuer, rotation, keep=await run.kept(key))
-        else:
-            await issuer.list_keys()  # who can list can end it
+            rotation = await asyncio.to_thread(run.store.clear_rotation, rotation.id)
+            await run.clear(rotation, key)
+            return
+        await (await run.issuer(rotation, key)).list_keys()  # who can list can end it
     except _STUCK as cause:
         raise await asyncio.to_thread(_left, run.store, rotation, key, cause) from None
-    if before:
-        await asyncio.to_thread(run.store.abandon_rotation, rotation.id, settled=True)
-        return
     if rotation.note and (rotation.retire_at or 0) <= run.store.clock():  # it was tried, and did not work
         raise await asyncio.to_thread(_left, run.store, rotation, key, KeytuiError(rotation.note))
     hint = "Go on with it" if rotation.kind == "revoked" else "Undo the switch, or let it end"
@@ -139,4 +136,4 @@ def _way_on(store: Keystore, rotation: Rotation, cause: KeytuiError) -> str:
         admin = store.key(rotation.admin_key_id or 0)
     except KeyNotFound:
         return ""
-    return f"To go on instead, paste a working admin key first: keytui rotate {shlex.quote(admin.name)}"
+    return f"To have it revoked, paste a working admin key first: keytui rotate {shlex.quote(admin.name)}"

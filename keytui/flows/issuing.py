@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 STAGES = ("issued", "stored", "verified", "switched", "retiring", "done")
 """The stages of an issued rotation, in order."""
 
-GIVEN_UP = ("planned", "issued", "stored", "verified")
+GIVEN_UP = ("planned", "issued", "stored", "verified", "clearing")
 """States in which a rotation can be given up: the old key is still the one in use."""
 
 _TRIES = 2
@@ -154,6 +154,7 @@ class Run:
             "verified": self._switch,
             "switched": self._retiring,
             "retiring": self._retire,
+            "clearing": self.clear,
         }
 
     async def go(self) -> Outcome:
@@ -260,9 +261,10 @@ class Run:
     async def _take_back(self, issuer: Issuer, remote: Remote, key: Key) -> None:
         """Revoke a key that could not be stored. Where that fails too, the journal knows it and a later run does it."""
         with suppress(KeytuiError):
-            await remotes.end(issuer, remote, keep=await self.kept(key))
-            await asyncio.to_thread(self.store.plan_again, self._id, unsure=False)
-            await asyncio.to_thread(self.store.abandon_rotation, self._id, settled=True)
+            sure = await remotes.end_new(issuer, remote, keep=await self.kept(key))
+            await asyncio.to_thread(self.store.plan_again, self._id, unsure=not sure)
+            if sure:
+                await asyncio.to_thread(self.store.abandon_rotation, self._id, settled=True)
 
     async def _take_up(self, rotation: Rotation, key: Key) -> bool:
         """Go on after a process was killed between the provider's answer and the stored secret."""
@@ -275,9 +277,8 @@ class Run:
     async def _begin_again(self, rotation: Rotation, key: Key) -> None:
         """Revoke the new key, whose secret is lost."""
         issuer = await self.issuer(rotation, key)
-        await remotes.end(issuer, remotes.issued_by(rotation), keep=await self.kept(key))
-        listed = bool(await remotes.alive(issuer, rotation.remote_name))
-        await asyncio.to_thread(self.store.plan_again, self._id, unsure=listed)
+        sure = await remotes.end_new(issuer, remotes.issued_by(rotation), keep=await self.kept(key))
+        await asyncio.to_thread(self.store.plan_again, self._id, unsure=not sure)
         self._fresh = True
 
     # --- stored → verified → switched
@@ -303,7 +304,7 @@ class Run:
         self.tell(Stage("verified", "failed", verdict.detail))
         if verdict.word == "invalid":
             issuer = await self.issuer(rotation, key)
-            await remotes.end(issuer, remotes.issued_by(rotation), keep=await self.kept(key))
+            await retiring.clear(self, issuer, rotation, keep=await self.kept(key))
             await asyncio.to_thread(self.store.abandon_rotation, self._id, settled=True)
             refused = KeyRefused(verdict, "The new key was revoked again. Try once more.")
             refused.sentence = f"“{key.name}” was not rotated: its new key was not accepted. The old one stays in use."
@@ -331,6 +332,12 @@ class Run:
     async def _retire(self, rotation: Rotation, key: Key) -> bool:
         return await retiring.finish(self, rotation, key)
 
+    async def clear(self, rotation: Rotation, key: Key) -> bool:
+        """Revoke what was issued for a rotation that was given up, and end it."""
+        await retiring.clear(self, await self.issuer(rotation, key), rotation, keep=await self.kept(key))
+        await asyncio.to_thread(self.store.abandon_rotation, self._id, settled=True)
+        return True
+
     async def _new_secret(self, rotation: Rotation) -> Secret | None:
         """Return the new key, or None when it was lost."""
         if self._secret is None and rotation.new_version is not None:
@@ -349,7 +356,7 @@ class Run:
         sentence = self.ended
         if rotation.state == "abandoned":
             what = "Its revocation" if rotation.kind == "revoked" else "Its rotation"
-            sentence = f"{what} was given up meanwhile: “{key.name}” is as it was, and not revoked."
+            sentence = f"{what} was given up: “{key.name}” is as it was, and not revoked."
         return Outcome(key, rotation.state, retire_at, revoked, sentence)
 
 

@@ -38,6 +38,8 @@ def next_step(store: Keystore, row: Rotation) -> str:
         return f"{name}: it is revoked at its provider, and deleted here once it is refused."
     if row.state in ("switched", "retiring"):
         return f"{name}: the old key is revoked {'now' if not row.retire_at else f'at {until(row.retire_at)}'}."
+    if row.state == "clearing":
+        return f"{name}: its rotation was given up; what was issued for it is revoked."
     return f"{name}: the rotation goes on, up to the switch to its new key."
 
 

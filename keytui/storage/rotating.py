@@ -80,6 +80,16 @@ class Rotating:
 
         rotations.abandon(self._core, rotation_id, settled=settled)
 
+    def clear_rotation(self, rotation_id: int) -> Rotation:
+        """Note that an issued rotation is given up before its switch: what was issued for it is to be revoked.
+
+        Raises:
+            KeytuiError: It has switched, or has ended.
+        """
+        from keytui.storage import rotations
+
+        return rotations.clear(self._core, rotation_id)
+
     def leave_rotation(self, rotation_id: int, sentence: str) -> None:
         """Give an issued rotation or a revocation up although its provider still has a key of it.
 

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from keytui.storage.index import Transaction
 
 
-_ORDER: tuple[RotationState, ...] = ("planned", "issued", "stored", "verified", "switched", "retiring", "done")
+_ORDER: tuple[RotationState, ...] = (
+    "planned",
+    "issued",
+    "stored",
+    "verified",
+    "switched",
+    "retiring",
+    "clearing",
+    "done",
+)
 
 
 def begin(core: Core, key_id: int, secret: Secret) -> Rotation:
@@ -106,6 +115,15 @@ def abandon(core: Core, rotation_id: int, *, settled: bool = False) -> None:
             )
         steps.reached("abandon.marked")
         _empty_pending(core, rotation)
+
+
+def clear(core: Core, rotation_id: int) -> Rotation:
+    """Note that what was issued is to be revoked, and nothing else; see Keystore.clear_rotation."""
+    with core.lock:
+        rotation = _unfinished(core, rotation_id)
+        if rotation.kind != "issued" or rotation.state in issued.RETIRING:
+            raise KeytuiError("This rotation can no longer be given up.", "Look at it again.")
+        return issued.set_state(core, rotation_id, "clearing")
 
 
 def leave(core: Core, rotation_id: int, sentence: str) -> None:

@@ -81,14 +81,15 @@ TO_ACCOUNT = ("--to-service-account", "robot two")
 
 def _common(provider: Provider) -> tuple[Scene, ...]:
     """Return the scenes of every provider that issues keys."""
-    rotate, revoke = issue(provider), _revoke(provider)
+    rotate, revoke, give_up = issue(provider), _revoke(provider), ("rotate", provider.name, "--give-up", "-y")
     graceful = (*rotate, "--grace", "1h")
+    undo = ("undo", "-y")
     scenes = (
         Scene("rotate --now", (*rotate, "--now")),
         Scene("rotate --grace 1h", graceful),
         Scene("resume --now", (*RESUME, "--now"), (graceful,)),
         Scene("rotate again in grace", graceful, (graceful,)),
-        Scene("undo the switch", ("undo", "-y"), (graceful,)),
+        Scene("undo the switch", undo, (graceful,)),
         Scene("delete --revoke", revoke),
         Scene("delete --revoke in grace", revoke, (graceful,)),
         Scene("rotate, an end demanded", (*rotate, "--now"), policy=(("require_expiry", 30 * DAY),)),
@@ -96,6 +97,14 @@ def _common(provider: Provider) -> tuple[Scene, ...]:
         Scene("resume, its value lost", RESUME, ((*rotate, "--now"),), dies_at="issue.row_pending"),
         Scene("resume, stored", RESUME, ((*rotate, "--now"),), dies_at="rotate.stored"),
         Scene("resume, switched", RESUME, (graceful,), dies_at="rotate.switched"),
+        Scene("resume, verified", RESUME, ((*rotate, "--now"),), dies_at="rotate.verified"),
+        Scene("give up, its answer lost", give_up, ((*rotate, "--now"),), dies_at="issue.after"),
+        Scene("give up, its value lost", give_up, ((*rotate, "--now"),), dies_at="issue.row_pending"),
+        Scene("give up, stored", give_up, ((*rotate, "--now"),), dies_at="rotate.stored"),
+        Scene("delete --revoke, undone", revoke, (graceful, undo)),
+        Scene("delete --revoke, an answer lost", revoke, ((*rotate, "--now"),), dies_at="issue.after"),
+        Scene("delete --revoke, one stored", revoke, ((*rotate, "--now"),), dies_at="rotate.stored"),
+        Scene("resume a revocation in grace", RESUME, (graceful, revoke), dies_at="revoke.planned"),
         Scene("resume a revocation", RESUME, (revoke,), dies_at="revoke.planned"),
         Scene("resume, revoked unheard", RESUME, (revoke,), dies_at="revoke.after"),
     )
@@ -214,7 +223,7 @@ def made(zygote: Zygote, job: Job, folder: str) -> Row:
         try:
             assert ended.code in allowed, f"exit {ended.code}: {ended.said}"
             place.glance(ended.said)
-            then, last = place.finished(may_be_gone=scene.ends_key)
+            then, last = place.finished(may_be_gone=scene.ends_key, left=place.left(ended.said))
         except Exception as problem:
             return row._replace(problem=f"{type(problem).__name__} {problem} | said: {ended.said}")
         return row._replace(then=then, last=last)

@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from keytui.errors import KeyRefused, KeytuiError, LeftBehind, ProviderUnreachable, StoreBusy, UndoRefused
 from keytui.flows import giving_up, issue_plan, issuing, revoking, undoing
-from keytui.storage import steps
 from tests.flows.issued import ACCOUNT
+from tests.flows.killing import killed_at, stopped_at
 from tests.stores import fake_key
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from tests.flows.issued import World
 
     Before = Callable[[World], Awaitable[None]]
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
-
-
-@contextmanager
-def killed_at(step: str) -> Iterator[None]:
-    """What happens within ends at a step, as a killed process does."""
-
-    def reached(name: str) -> None:
-        if name == step:
-            raise Killed
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(steps, "reached", reached)
-        with pytest.raises(Killed):
-            yield
-
-
-async def stopped_at(world: World, step: str) -> None:
-    """Rotate until the process is killed at a step."""
-    with killed_at(step):
-        await world.rotate(grace_s=3_600)
 
 
 async def lost_answer(world: World) -> None:
