@@ -151,7 +151,7 @@ class Run:
             "planned": self._issue,
             "issued": self._take_up,
             "stored": self._verify,
-            "verified": self._switch,
+            "verified": self._verify,  # again: it may have been killed long ago, and the key ended or lost since
             "switched": self._retiring,
             "retiring": self._retire,
             "clearing": self.clear,
@@ -297,7 +297,7 @@ class Run:
             await self._not_verified(rotation, key, verdict)
         await asyncio.to_thread(self.store.advance_rotation, self._id, "verified")
         self.tell(Stage("verified", "done", verdict.detail))
-        await self._switch(rotation, key, verdict)
+        await self._switch(key, verdict)
         return True
 
     async def _not_verified(self, rotation: Rotation, key: Key, verdict: Verdict) -> None:
@@ -314,15 +314,13 @@ class Run:
         error.hint = "Go on later: keytui rotate --resume"
         raise error
 
-    async def _switch(self, rotation: Rotation, key: Key, verdict: Verdict | None = None) -> bool:
+    async def _switch(self, key: Key, verdict: Verdict) -> None:
         self.tell(Stage("switched", "running", "Switching to the new key"))
         await asyncio.to_thread(self.store.switch, self._id)
-        if verdict is not None and self._secret is not None:
+        if self._secret is not None:
             with suppress(KeytuiError):  # the switch has happened, whether or not its verdict can be noted
                 await asyncio.to_thread(self.store.record_check, key.id, verdict, self._secret)
         self.tell(Stage("switched", "done", "The new key is in use"))
-        del rotation
-        return True
 
     # --- retiring → done
 

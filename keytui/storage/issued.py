@@ -152,6 +152,10 @@ def hasten(core: Core, rotation_id: int, seen: Version | None) -> Rotation:
                 "UPDATE rotations SET retire_at = min(retire_at, ?) WHERE id = ? AND retire_at IS NOT NULL",
                 (core.now(), rotation_id),
             )
+            transaction.execute(  # one that has switched needs it still: its undo begins a grace period of its own
+                "UPDATE rotations SET grace_s = 0 WHERE id = ? AND state NOT IN ('switched', 'retiring')",
+                (rotation_id,),
+            )
         return rows.rotation(core.index, rotation_id)
 
 

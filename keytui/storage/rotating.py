@@ -193,7 +193,11 @@ class Rotating:
         issued.note(self._core, rotation_id, sentence)
 
     def hasten_rotation(self, rotation_id: int, *, seen: Version | None = None) -> Rotation:
-        """End the grace period of a switched rotation now; with `seen` only while that version is in use."""
+        """End the grace period of a rotation now, or let it have none once it has switched.
+
+        Args:
+            seen: Only while this version is in use; KeytuiError else.
+        """
         from keytui.storage import issued
 
         return issued.hasten(self._core, rotation_id, seen)
