@@ -7,7 +7,7 @@ import shlex
 import time
 from contextlib import suppress
 
-from keytui.errors import KeyNotFound, KeytuiError, KeyUnclear, SecretDamaged, SecretMissing, UsageError
+from keytui.errors import KeyNotFound, KeytuiError, KeyUnclear, SecretDamaged, SecretMissing, StoreError, UsageError
 from keytui.flows import matching
 from keytui.model import DAY
 from keytui.providers import issuers
@@ -148,6 +148,9 @@ async def look(store: Keystore, key: Key, *, admin: str, old_key_id: str) -> Fou
     async with issuers.open_issuer(manager, manager_secret, timeout_s=store.settings.check_seconds) as issuer:
         remotes = await issuer.list_keys()
         label, needs_account, can_expire = issuer.label, issuer.needs_account, issuer.can_expire
+    ends = {remote.id: remote.expires_at for remote in remotes if remote.expires_at is not None}
+    with suppress(StoreError):  # a full or read-only disk: what the provider said is true all the same
+        await asyncio.to_thread(store.know_ends, key.provider, key.base_url, ends)
     old: Remote | None
     likely: tuple[Remote, ...] = ()
     if old_key_id:

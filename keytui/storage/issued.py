@@ -16,7 +16,7 @@ from keytui.storage import choosing, endings, journal, recovery, rows, slots, st
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from keytui.model import Key, KeyFields, RemoteKey, Rotation, Secret, Seen, Version
     from keytui.storage.core import Core
@@ -165,10 +165,30 @@ def know_remote(core: Core, version_id: int, remote: RemoteKey) -> None:
         _know(transaction, version_id, remote)
 
 
+def know_ends(core: Core, provider: str, base_url: str, ends: Mapping[str, int]) -> None:
+    """Note when values in use end at their provider; see Keystore.know_ends."""
+    found = core.index.query(
+        "SELECT v.id, v.remote_id, v.expires_at, k.expires_at FROM keys k JOIN versions v ON v.id = k.version_id"
+        " WHERE v.remote_id <> '' AND k.provider = ? AND k.base_url = ?",
+        (provider, base_url),
+    )
+    news = [(ends[known], id_, known) for id_, known, *kept in found if known in ends and kept != [ends[known]] * 2]
+    if not news:
+        return
+    with core.lock, core.index.write() as transaction:
+        for end, version_id, known in news:
+            transaction.execute(
+                "UPDATE versions SET expires_at = ? WHERE id = ? AND remote_id = ?", (end, version_id, known)
+            )
+            transaction.execute("UPDATE keys SET expires_at = ? WHERE version_id = ?", (end, version_id))
+
+
 def _know(transaction: Transaction, version_id: int, remote: RemoteKey) -> None:
     transaction.execute(
-        "UPDATE versions SET remote_id = ?, remote_project = ?, remote_account = ?, expires_at = ? WHERE id = ?",
-        (*remote, version_id),
+        # A list can leave the end out, and no provider takes one back.
+        "UPDATE versions SET expires_at = iif(remote_id = :id, coalesce(:expires_at, expires_at), :expires_at),"
+        " remote_id = :id, remote_project = :project, remote_account = :account WHERE id = :version",
+        remote._asdict() | {"version": version_id},
     )
     transaction.execute(
         "UPDATE keys SET expires_at = ? WHERE version_id = ? AND ? IS NOT NULL",

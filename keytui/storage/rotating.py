@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from keytui.model import Key, RemoteKey, Rotation, RotationState, Secret, Seen, Version
     from keytui.storage.core import Core
     from keytui.storage.rotation_lock import RotationLock
@@ -207,6 +209,18 @@ class Rotating:
         from keytui.storage import issued
 
         issued.know_remote(self._core, version_id, remote)
+
+    def know_ends(self, provider: str, base_url: str, ends: Mapping[str, int]) -> None:
+        """Note when a provider ends keys, for the values in use that are known by their ids there.
+
+        Args:
+            provider: Id of the provider, as its keys have it.
+            base_url: The same.
+            ends: Seconds since the epoch by the provider's id of a key.
+        """
+        from keytui.storage import issued
+
+        issued.know_ends(self._core, provider, base_url, ends)
 
     def holder(self, version_id: int, remote_id: str) -> str | None:
         """Return the name of a key of which another value than this version's is known as this id; None for none."""

@@ -95,9 +95,11 @@ def _old_fields(
     transaction: Transaction, core: Core, key_id: int, data: dict[str, Any], as_name: str
 ) -> tuple[str, str]:
     fields = KeyFields(**data["fields"] | {"tags": tuple(data["fields"]["tags"])})
-    fields = fields._replace(name=as_name or fields.name)
+    key = rows.key(core.index, key_id)
+    # When the provider ends the key is no person's edit: what is known of it now stays.
+    fields = fields._replace(name=as_name or fields.name, expires_at=key.expires_at)
     try:
-        issued.refuse_to_move(core, rows.key(core.index, key_id), fields)
+        issued.refuse_to_move(core, key, fields)
     except InvalidInput as error:
         raise UndoRefused(error.sentence, error.hint) from None
     writing.write_fields(transaction, key_id, fields)
