@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from keytui.errors import ProviderUnreachable
+from keytui.flows.issue_plan import named
 from keytui.model import RemoteKey, Seen, Verdict
 from keytui.providers import issuers
 from keytui.providers.remote import Remote
@@ -86,7 +87,7 @@ async def alive(issuer: Issuer, name: str) -> list[Remote]:
 
 def still_there(issuer: Issuer, found: Sequence[Remote]) -> ProviderUnreachable:
     """Return the error for keys that the provider lists although it was told to delete them."""
-    names = ", ".join(f"{remote.id} (“{remote.name}”)" for remote in found)
+    names = ", ".join(named(remote) for remote in found)
     verdict = Verdict(
         "unknown", f"{issuer.label} still lists a key that it was told to delete: {names}.", int(time.time())
     )

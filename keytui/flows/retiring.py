@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from keytui.errors import KeyRefused, KeytuiError, ProviderUnreachable, SecretDamaged, SecretMissing
+from keytui.errors import KeyRefused, ProviderUnreachable, SecretDamaged, SecretMissing
 from keytui.flows import patience, remotes
 from keytui.flows.issue_plan import lasting, until
 from keytui.flows.rotation import WORKING, Stage
@@ -74,17 +74,21 @@ async def finish(run: Run, rotation: Rotation, key: Key) -> bool:
     for version in going:
         await _revoke(run, issuer, rotation, version)
     run.tell(Stage("done", "running", "Waiting until the old key is refused"))
-    for version in going:
-        await _prove(run, issuer, key, version)
+    refused = [await _prove(run, issuer, key, version) for version in going]
     if rotation.kind == "revoked":
         await clear(run, issuer, rotation, keep=await _kept(run, rotation))
     else:
         await sweep(run, issuer, rotation.tried, keep=await _kept(run, rotation))
     sentence = f"Revoked at {issuer.label}, and proven: the key is refused there."
+    end = "The old key is refused, and its value is deleted here"
+    if not all(refused):
+        lost = "its value was lost here, so that it could not be tried"
+        sentence = f"Revoked at {issuer.label}: the key is no longer listed there; {lost}."
+        end = f"The old key is no longer listed there; {lost}"
     await asyncio.to_thread(run.store.end_retirement, rotation.id, sentence)
     run.ended = sentence
     run.tell(Stage("retiring", "done", "The old key is revoked"))
-    run.tell(Stage("done", "done", "The old key is refused, and its value is deleted here"))
+    run.tell(Stage("done", "done", end))
     return True
 
 
@@ -164,14 +168,20 @@ async def _works(run: Run, rotation: Rotation, retiring: Version) -> bool:
     return (await checks.check(key, secret, timeout_s=run.store.settings.check_seconds)).word in WORKING
 
 
-async def _prove(run: Run, issuer: Issuer, key: Key, retiring: Version) -> None:
+async def _prove(run: Run, issuer: Issuer, key: Key, retiring: Version) -> bool:
+    """Wait until a key is refused; without its value, which is lost here, until it is listed no more, or as expired.
+
+    Returns whether it was refused.
+
+    Raises:
+        ProviderUnreachable: Neither, within the time that a provider takes.
+    """
     settings = run.store.settings
     try:
         secret = await asyncio.to_thread(run.store.read, key.id, retiring.id)
     except (SecretMissing, SecretDamaged):
-        if any(remote.id == retiring.remote_id for remote in await issuer.list_keys()):
-            raise KeytuiError(f"{issuer.label} still lists the key.", "Go on later: keytui rotate --resume") from None
-        return
+        await _unlisted(issuer, retiring.remote_id, settings.propagation_seconds)
+        return False
     verdict = await patience.until_known(
         lambda: checks.check(key, secret, timeout_s=settings.check_seconds),
         lambda verdict: verdict.word == "invalid",
@@ -182,6 +192,19 @@ async def _prove(run: Run, issuer: Issuer, key: Key, retiring: Version) -> None:
         error = ProviderUnreachable(verdict, "Look again later: keytui rotate --resume")
         error.sentence = f"{sentence} {verdict.detail}"
         raise error
+    return True
+
+
+async def _unlisted(issuer: Issuer, remote_id: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        found = (remote for remote in await issuer.list_keys() if remote.id == remote_id)
+        living = [each for each in found if each.expires_at is None or each.expires_at > time.time()]
+        if not living:
+            return
+        if time.monotonic() > deadline:
+            raise remotes.still_there(issuer, living)
+        await asyncio.sleep(min(patience.PAUSE_S, 1.0))
 
 
 async def _kept(run: Run, rotation: Rotation) -> tuple[str, ...]:

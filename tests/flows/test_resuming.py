@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from keytui.errors import KeyRefused
+from keytui.flows import issuing
 from keytui.storage import rows
 from tests.flows.killing import killed_at, stopped_at
 
@@ -62,3 +63,36 @@ async def test_an_undone_switch_keeps_its_grace_after_it_was_hastened(world: Wor
     world.store.undo(event.id)
     (row,) = world.store.rotations()
     assert (row.retire_at or 0) > time.time() + 3_000
+
+
+async def test_an_old_key_whose_value_was_lost_is_not_called_refused(world: World) -> None:
+    await world.rotate(grace_s=3_600)
+    (row,) = world.store.rotations()
+    lose(world, row.retiring_version)
+    outcome = await issuing.end_now(world.store, row.id, stage=world.told.append)
+    assert (outcome.state, outcome.revoked) == ("done", True)
+    event = world.store.events(world.key.id)[0]
+    for said in (outcome.sentence, event.detail):
+        assert "no longer listed" in said
+        assert "refused" not in said
+    assert "refused" not in " ".join(stage.sentence for stage in world.told if stage.state == "done")
+    assert world.live() == {world.current_id()}
+
+
+async def test_a_refusal_that_was_seen_is_said(world: World) -> None:
+    outcome = await world.rotate()
+    assert outcome.sentence == world.store.events(world.key.id)[0].detail
+    assert "refused" in outcome.sentence
+
+
+@pytest.mark.parametrize("expired", [True, False], ids=["by then", "told to"])
+async def test_a_key_that_its_provider_ended_and_still_lists_counts_as_ended(world: World, expired: bool) -> None:
+    world.server.admin.deletes_keys = False
+    await world.rotate(grace_s=3_600)
+    (row,) = world.store.rotations()
+    lose(world, row.retiring_version)
+    if expired:
+        world.server.admin.organization.keys[world.old_id].expires_at = int(time.time()) - 1
+    outcome = await issuing.end_now(world.store, row.id, stage=world.told.append)
+    assert outcome.state == "done"
+    assert world.live() == {world.current_id()}
