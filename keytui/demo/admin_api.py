@@ -212,8 +212,9 @@ def _create_router_key(admin: Admin, asked: _Asked) -> Answer:
         expires_at = int(datetime.datetime.fromisoformat(ends).timestamp()) if isinstance(ends, str) else None
     except ValueError:
         return refuse(400, "expires_at must be a time.")
-    if admin.require_expiry is not None and expires_at is None:
-        return refuse(400, "A policy of your organization requires an expiration date for new keys.")
+    longest = admin.require_expiry
+    if longest is not None and (expires_at is None or expires_at > admin.organization.now + longest):
+        return refuse(400, f"A policy of your organization requires new keys to expire within {longest} seconds.")
     value = new_value(openrouter=True)
     key = admin.organization.add_key(value, _name(asked), expires_at=expires_at)
     key.unlisted, key.unready = admin.list_lag, admin.activation_lag

@@ -42,6 +42,7 @@ class Plan(NamedTuple):
         grace_s: Seconds the old key goes on working after the switch.
         needs_consent: The new key would belong to a service account, and the old one belongs to a person or to nobody
             known: the person has to name that account first. `home.account_name` is a proposal.
+        guessed: The home is that of a key that is only likely this one, and nobody has named it.
         ending: An earlier rotation whose old key still works; it is ended first.
         orphans: Keys of earlier rotations whose secrets never arrived, and that no list showed then; they are revoked.
         sentences: All of this for the person, one line each.
@@ -56,6 +57,7 @@ class Plan(NamedTuple):
     likely: tuple[Remote, ...]
     grace_s: int
     needs_consent: bool
+    guessed: bool
     ending: Rotation | None
     orphans: tuple[Remote, ...]
     sentences: tuple[str, ...]
@@ -120,6 +122,7 @@ async def plan(
         likely=found.likely,
         grace_s=store.settings.grace_hours * HOUR if grace_s is None else grace_s,
         needs_consent=needs_consent,
+        guessed=bool(found.likely and home.account_id),
         ending=ending,
         orphans=await asyncio.to_thread(_orphans, store, key, found),
         sentences=(),
@@ -296,7 +299,10 @@ def _sentences(made: Plan, found: Found) -> list[str]:
     if found.needs_account:
         owner = f"the service account “{made.home.account_name or made.home.account_id}”"
         made_now = "" if made.home.account_id else ", which is made if there is none of this name"
-        sentences.append(f"It belongs to {owner} in project {made.home.project_id}{made_now}.")
+        guessed = f": that of {found.likely[0].id}, which is only likely this one" if made.guessed else ""
+        sentences.append(f"It belongs to {owner} in project {made.home.project_id}{made_now}{guessed}.")
+        if made.guessed:
+            sentences[-1] += " For another account: --to-service-account NAME"
     if made.needs_consent:
         sentences.append(
             "The key so far does not belong to a service account as far as is known, and no key can be issued for a"

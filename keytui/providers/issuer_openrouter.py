@@ -84,7 +84,7 @@ class OpenRouterIssuer:
         except NotFound:
             raise self._calls.missing("address for keys") from None
         except BadRequest as error:
-            if error.about_expiry and expires_in_s is None:
+            if error.about_expiry:
                 raise self._calls.expiry_required() from None
             raise self._calls.refused(f"{self.label} refused to create a key.", status=error.status) from None
 

@@ -168,7 +168,8 @@ class Calls:
     def expiry_required(self) -> ExpiryRequired:
         """Return the error for a key that would live too long for the organization's policy."""
         detail = f"A policy of your organization at {self.label} wants new keys to expire, or to expire sooner."
-        return ExpiryRequired(self._verdict("unknown", detail, 400), "Choose after how many days the new key expires.")
+        hint = "Make a key on the provider's page that ends as the policy wants, and paste it."
+        return ExpiryRequired(self._verdict("unknown", detail, 400), hint)
 
     def _verdict(self, word: VerdictWord, detail: str, status: int | None = None, code: str | None = None) -> Verdict:
         return Verdict(word, detail, int(time.time()), None, status, code)

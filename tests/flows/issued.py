@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from keytui.demo.organization import DEFAULT_PROJECT
 from keytui.demo.server import DemoServer
 from keytui.flows import issue_plan, issuing
 from keytui.model import RemoteKey
@@ -31,7 +32,10 @@ class World:
         old: The value the key began with.
     """
 
-    def __init__(self, store: Keystore, server: DemoServer | None = None, *, known: bool = True) -> None:
+    def __init__(
+        self, store: Keystore, server: DemoServer | None = None, *, known: bool = True, provider: str = "openai"
+    ) -> None:
+        self.provider = provider
         self.store = store
         self.server = server or DemoServer(delta_seconds=0, slow_seconds=0)
         self.told: list[Stage] = []
@@ -41,10 +45,11 @@ class World:
 
     def __enter__(self) -> Self:
         self.server.start()
-        where = {"provider": "openai", "base_url": self.server.url}
+        where = {"provider": self.provider, "base_url": self.server.url}
+        project, account = (DEFAULT_PROJECT, ACCOUNT) if self.provider == "openai" else ("", "")
         self.admin = self.store.add(fields("openai-admin", kind="admin", **where), fake_key("sk-" + "admin-"))
         self.key = self.store.add(fields(NAME, **where), self.old)
-        self.old_id = self.server.admin.add_key(self.old, "made by hand", account=ACCOUNT)
+        self.old_id = self.server.admin.add_key(self.old, "made by hand", project_id=project, account=account)
         if self._known:
             self.know(self.old_id)
         return self

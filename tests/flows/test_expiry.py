@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from keytui.errors import KeyUnclear
+from keytui.errors import ExpiryRequired, KeyUnclear
 from keytui.flows import issue_plan, issuing, keys, revoking, undoing
 from keytui.model import DAY
 from tests.flows.issued import World
@@ -61,6 +61,28 @@ async def test_every_key_whose_id_is_known_gets_its_end_from_the_same_look(world
     ends(world, remote_id)
     await issue_plan.plan(world.store, world.key.id)
     assert (world.store.key(twin.id).expires_at, world.now().expires_at) == (SOON, None)
+
+
+@pytest.mark.parametrize("provider", ["openai", "openrouter"])
+async def test_a_policy_that_wants_a_shorter_life_gets_the_longest_it_grants(settings: Settings, provider: str) -> None:
+    with World(memory_store(settings), provider=provider) as world:
+        world.server.admin.require_expiry = 100 * DAY
+        await world.rotate()
+        end = world.now().expires_at
+        assert end is not None
+        assert abs(end - time.time() - 90 * DAY) < 60
+        assert world.live() == {world.current_id()}
+
+
+@pytest.mark.parametrize("provider", ["openai", "openrouter"])
+async def test_a_policy_that_grants_no_life_is_told_with_something_to_do(settings: Settings, provider: str) -> None:
+    with World(memory_store(settings), provider=provider) as world:
+        world.server.admin.require_expiry = 60
+        with pytest.raises(ExpiryRequired) as raised:
+            await world.rotate()
+        assert "paste it" in raised.value.hint
+        assert world.store.rotations() == []
+        assert world.live() == {world.old_id}
 
 
 async def test_of_a_key_that_is_only_likely_nothing_is_kept(settings: Settings) -> None:

@@ -98,7 +98,9 @@ async def test_a_key_that_is_only_likely_is_not_revoked(settings: Settings) -> N
     with World(memory_store(settings), known=False) as world:
         plan = await issue_plan.plan(world.store, world.key.id)
         assert (plan.old, [remote.id for remote in plan.likely]) == (None, [world.old_id])
-        assert world.old_id in " ".join(plan.sentences)
+        assert plan.guessed
+        assert f"that of {world.old_id}" in " ".join(plan.sentences)
+        assert "only likely" in " ".join(plan.sentences)
         outcome = await issuing.start(world.store, plan, stage=world.told.append)
         assert (outcome.state, outcome.revoked) == ("done", False)
         assert world.live() == {world.current_id(), world.old_id}

@@ -8,8 +8,8 @@ import pytest
 
 from keytui.errors import KeyUnclear, UsageError
 from keytui.flows import issue_plan, revoking
-from keytui.model import Secret
-from tests.flows.issued import World
+from keytui.model import RemoteKey, Secret
+from tests.flows.issued import ACCOUNT, World
 from tests.stores import fake_key, fields, memory_store
 
 if TYPE_CHECKING:
@@ -74,3 +74,14 @@ async def test_where_the_known_key_is_gone_only_one_that_looks_like_it_is_taken(
         with pytest.raises(KeyUnclear, match=world.old_id):
             await revoking.plan(world.store, world.key.id)
         assert world.old_id in " ".join((await issue_plan.plan(world.store, world.key.id)).sentences)
+
+
+async def test_an_account_that_is_known_or_named_is_not_called_likely(settings: Settings) -> None:
+    with World(memory_store(settings)) as world:
+        plan = await issue_plan.plan(world.store, world.key.id)
+        assert not plan.guessed
+        assert "likely" not in " ".join(plan.sentences)
+        (version,) = world.store.versions(world.key.id)
+        world.store.know_remote(version.id, RemoteKey())
+        assert (await issue_plan.plan(world.store, world.key.id)).guessed
+        assert not (await issue_plan.plan(world.store, world.key.id, to_account=ACCOUNT)).guessed
