@@ -115,6 +115,7 @@ async def test_a_verdict_that_cannot_be_noted_is_shown_all_the_same(
         await app.press("t")
         await app.sees("$ no quota")
         await app.quiet()
+        await app.sees("HTTP 429 · insufficient_quota")
         assert "was not noted: No space is left on the disk." in app.toasts
         world.store.edit(world.store.find("other").id, fields("others"))
         await app.tick()

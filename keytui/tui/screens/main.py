@@ -123,8 +123,8 @@ class MainScreen(Panes):
     @on(messages.FactsRead)
     def _facts_read(self, message: messages.FactsRead) -> None:
         key = self.key
-        if self.details is not None and key is not None and key.id == message.facts.key.id:
-            self.details.show(message.facts._replace(key=key))
+        if key is not None and key.id == message.facts.key.id:
+            self.show_facts(message.facts._replace(key=key))
 
     @on(messages.LoadFailed)
     def _load_failed(self, message: messages.LoadFailed) -> None:
@@ -149,6 +149,7 @@ class MainScreen(Panes):
             self._draw_soon()
             return
         self._verdicts[key.id] = verdict.word
+        self._said[key.id] = verdict
         fresh = key._replace(verdict=verdict.word, checked_at=verdict.checked_at, latency_ms=verdict.latency_ms)
         self._unkept.pop(fresh.id, None)
         if not message.kept:

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widget import Widget
 
-    from keytui.model import Event, Key, StoreStatus
+    from keytui.model import Event, Key, StoreStatus, Verdict
     from keytui.storage.rows import Counts
     from keytui.tui.actions import Pane
+    from keytui.tui.facts import Facts
     from keytui.tui.widgets.details import Details
     from keytui.tui.widgets.prompt_pane import PromptPane
 
@@ -58,6 +59,7 @@ class Panes(Doing):
         self._uncovered: Widget | None = None
         self._before_filter: int | None = None
         self._progress = ""
+        self._said: dict[int, Verdict] = {}
         # Kept: looking for them cost 1 ms with every piece of an answer.
         self._details: Details | None = None
         self._test: PromptPane | None = None
@@ -281,11 +283,20 @@ class Panes(Doing):
         """Show a key in panes 3 and 4."""
         if self.details is not None:
             facts = self.keytui.facts(key, self.details.facts) if key is not None else None
-            self.details.show(facts)
+            self.show_facts(facts)
             if facts is not None:
                 self.keytui.read_facts(facts)
         if self.test is not None:
             self.test.show(key)
+
+    def show_facts(self, facts: Facts | None) -> None:
+        """Show what is known of a key, its last verdict too while that is not yet read from the index, or not in it."""
+        said = self._said.get(facts.key.id) if facts is not None else None
+        if facts is not None and said is not None and said not in facts.checks[:1]:
+            newest = (facts.key.verdict, facts.key.checked_at) == (said.word, said.checked_at)
+            facts = facts._replace(checks=(said, *facts.checks)) if newest else facts
+        if self.details is not None:
+            self.details.show(facts)
 
     def step_back(self) -> None:
         """Hide a revealed key; or stop the answer, or the checks; or clear the filter; or go to the list."""

@@ -94,7 +94,7 @@ def _checks(key: Key, checks: Sequence[Verdict], now: int) -> list[tuple[str, Pa
     if last is not None and len(changes) > 1:
         for index, check in enumerate(changes[:CHANGES_SHOWN]):
             when, said = words.fit(words.ago(check.checked_at, now), 14), words.said(check.word)
-            found.append(("Checks" if index == 0 else "", [(when, "dim"), (f"{said.sign} {said.word}", said.tone)]))
+            found.append(("Verdicts" if index == 0 else "", [(when, "dim"), (f"{said.sign} {said.word}", said.tone)]))
     return found
 
 
