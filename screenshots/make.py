@@ -191,9 +191,9 @@ def _settled(svg: str) -> str:
 def shown(svg: str) -> str:
     """Return the text of a screenshot, without the numbers of real time, for comparing two."""
     text = "\n".join(re.findall(r"<text[^>]*>(.*?)</text>", svg))
-    text = " ".join(re.sub(r"&#160;|[─│╭╮╰╯]", " ", text).split())
-    text = re.sub(r" · \d+ tokens/s", "", text)  # a speed that could not be measured is not shown
-    return re.sub(r"\d+ ms", "N ms", text)
+    text = re.sub(r"&#160;|[─│╭╮╰╯·]", " ", text)  # the dots between numbers: where a line ends there is none
+    text = re.sub(r"\d+ tokens/s", "", " ".join(text.split()))  # a speed that could not be measured is not shown
+    return " ".join(re.sub(r"\d+ ms", "N ms", text).split())
 
 
 def _seen(pilot: Pilot[None]) -> str:

@@ -290,8 +290,6 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "system", ("ctrl+s",), "System", "Write a system prompt in pane 4; again, go back.", _MOVE, "test", ("test",)
     ),
-    Action("scroll_down", ("pagedown",), "Scroll", "Scroll the answer in pane 4.", _MOVE, "test", ("test",)),
-    Action("scroll_up", ("pageup",), "Scroll up", "Scroll the answer back.", _MOVE, "test"),
     Action("keep_filter", ("enter",), "Keep", "Keep the filter and go to the keys.", _MOVE, "native", bars=("filter",)),
     Action(
         "back",
@@ -301,8 +299,10 @@ ACTIONS: tuple[Action, ...] = (
         _MOVE,
         bars=("test", "filter"),
     ),
+    Action("scroll_down", ("pagedown",), "Scroll", "Scroll the answer in pane 4.", _MOVE, "test", ("test",)),
+    Action("scroll_up", ("pageup",), "Scroll up", "Scroll the answer back.", _MOVE, "test"),
     Action("lock", ("L",), "Lock", "Lock the vault. The list stays.", _APP, why_disabled=_lock_problem),
-    Action("help", ("question_mark",), "Help", "Show every key, with the reason where it does nothing now.", _APP),
+    Action("help", ("question_mark", "f1"), "Help", "Show every key, with the reason where it does nothing now.", _APP),
     Action("palette", ("ctrl+p",), "Palette", "Find an action or a theme by its name.", _APP, "native"),
     Action("quit", ("q", "ctrl+q"), "Quit", "Leave keytui.", _APP),
 )
@@ -312,6 +312,7 @@ BY_ID = {action.id: action for action in ACTIONS}
 _KEY_NAMES = {
     "slash": "/",
     "question_mark": "?",
+    "f1": "F1",
     "escape": "Esc",
     "enter": "Enter",
     "tab": "Tab",
@@ -334,15 +335,24 @@ def key_name(key: str) -> str:
     return _KEY_NAMES.get(key, key)
 
 
+def bar_key(action: Action, pane: Pane) -> str:
+    """Return the key to show in a pane's key bar: where text is typed, one that types no character."""
+    names = [key_name(key) for key in action.keys]
+    return next((name for name in names if len(name) > 1), names[0]) if pane in ("test", "filter") else names[0]
+
+
 def key_names(action: Action) -> str:
     """Return all keys of an action, as "y c"."""
     return " ".join(key_name(key) for key in action.keys)
 
 
 def bindings(where: Where) -> list[Binding]:
-    """Return the bindings of one place; each runs `run('<action id>')` there."""
+    """Return the bindings of one place; each runs `run('<action id>')` there.
+
+    Those of the prompt's field run before the next key is looked at: what is typed right after it belongs elsewhere.
+    """
     return [
-        Binding(",".join(action.keys), f"run('{action.id}')", action.label, show=False, id=action.id)
+        Binding(",".join(action.keys), f"run('{action.id}')", show=False, priority=where == "test", id=action.id)
         for action in ACTIONS
         if action.where == where
     ]

@@ -225,6 +225,17 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
     return padding + text if right else text + padding
 
 
+def flow(parts: list[str], width: int) -> str:
+    """Put parts behind each other, with dots between, and into the next line what does not fit into `width` cells."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and cell_len(longer := f"{lines[-1]} · {part}") <= width:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return "\n".join(lines)
+
+
 def count(number: int, noun: str) -> str:
     """Return "1 key", "2 keys"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

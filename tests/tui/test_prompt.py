@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from textual.app import App
 from textual.highlight import highlight
+from textual.widgets import Input
 
 from keytui.demo.handler import DemoHandler
 from keytui.model import Secret
+from keytui.providers.prompts import Summary
 from keytui.tui import blocks, messages
 from keytui.tui.markdown import Flow
 from keytui.tui.screens.model import ModelScreen
@@ -69,6 +71,56 @@ async def test_a_prompt_is_sent_with_the_system_prompt(
             await app.sees(part)
         await app.press("ctrl+s", "escape")
         assert app.app.focused is app.main.query_one("#prompt")
+
+
+async def test_what_is_typed_right_after_ctrl_s_is_the_system_prompt_and_is_named_so(
+    world: World, asked: list[dict[str, object]], size: tuple[int, int]
+) -> None:
+    world.add()
+    async with opened(world, size) as app:
+        await app.press("4")
+        await app.burst("ctrl+s", *"Be brief.", "enter", *"Who are you?", "enter")
+        await ended(app)
+        assert said(asked[0]) == [("system", "Be brief."), ("user", "Who are you?")]
+        assert [line for line in app.text.splitlines() if "System" in line and "Be brief." in line]
+
+
+async def test_pane_4_names_the_keys_that_do_something_while_typing(world: World, size: tuple[int, int]) -> None:
+    world.add()
+    async with opened(world, size) as app:
+        await app.press("4")
+        bar = app.text.splitlines()[-1]
+        assert "Enter Send" in bar
+        assert "Esc Back" in bar
+        assert "F1 Help" in bar
+        await app.press("question_mark")
+        assert "?" in app.main.query_one("#prompt", Input).value
+        await app.press("f1")
+        await app.sees("Keyboard shortcuts")
+        await app.press("f1")
+        await app.until(lambda: app.app.screen is app.main)
+
+
+async def test_all_numbers_of_an_answer_are_shown(world: World, size: tuple[int, int]) -> None:
+    key = world.add()
+    request = "req_" + "0123456789abcdef" * 2
+    limits = "9,999 of 10,000 requests left, resets in 9 s; 199,999,000 of 200,000,000 tokens left"
+    async with opened(world, size) as app:
+        await app.press("4")
+        app.app.tell(messages.PromptStarted(key.id))
+        app.app.tell(messages.PromptText("word " * 400))
+        summary = Summary(
+            model="gpt-5-nano-2025-08-07",
+            ttft_ms=512,
+            tokens_per_s=41.0,
+            usage={"prompt_tokens": 12, "completion_tokens": 340, "total_tokens": 352},
+            finish_reason="stop",
+            request_id=request,
+            limits=limits,
+        )
+        app.app.tell(messages.PromptEnded(summary))
+        for part in (request, "12 tokens in, 340 out", "tokens left"):
+            await app.sees(part)
 
 
 async def test_nothing_written_sends_the_prompt_that_is_proposed(world: World, asked: list[dict[str, object]]) -> None:
@@ -184,6 +236,15 @@ async def test_a_key_that_lists_no_models_takes_a_typed_one(world: World, size: 
         await app.sees("Ask for “my-own-model”")
         await app.press("enter")
         await app.until(lambda: world.store.key(key.id).model == "my-own-model")
+
+
+async def test_a_model_that_the_key_does_not_list_is_called_so(world: World) -> None:
+    world.add()
+    async with opened(world) as app:
+        await app.press("m")
+        await app.sees("in this key's list.")
+        await app.type("terrra")
+        await app.sees("Ask for “terrra”, which is not in its list")
 
 
 async def test_leaving_the_picker_changes_nothing(world: World) -> None:

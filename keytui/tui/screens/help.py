@@ -30,7 +30,7 @@ class HelpScreen(ModalScreen[None]):
 
     CSS_PATH: ClassVar = "help.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q,ctrl+c", "close", show=False),
+        Binding("escape,question_mark,f1,q,ctrl+c", "close", show=False),
         Binding("j,down", "scroll('down')", show=False),
         Binding("k,up", "scroll('up')", show=False),
         Binding("pagedown,space", "scroll('page_down')", show=False),

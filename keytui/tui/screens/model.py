@@ -129,7 +129,7 @@ class ModelScreen(Dialog[str | None]):
         if not typed:
             rows.insert(0, ("", "A small model of its list, chosen for each prompt"))
         elif typed not in self._models:
-            rows.append((typed, f"Ask for “{typed}”"))
+            rows.append((typed, f"Ask for “{typed}”{', which is not in its list' if self._models else ''}"))
         self.query_one(ModelList).set_rows(rows)
 
     def action_move(self, where: str) -> None:

@@ -48,8 +48,9 @@ class KeyBar(Widget):
         """Fit the entries into the line, the first ones first."""
         if self._state is None:
             return Content()
+        pane = self._state.pane
         help_ = actions.BY_ID[_HELP]
-        all_keys = right = _entry(help_, help_.label, dim=False)
+        all_keys = right = _entry(actions.bar_key(help_, pane), help_.label, dim=False)
         if self._note:
             note = self._note if self.size.width >= _ROOMY else self._short_note
             right = Content.assemble((note, STYLES["warn"]), "   ", all_keys)
@@ -57,9 +58,9 @@ class KeyBar(Widget):
         left = Content(" ")
         self._places.clear()
         trash = self._state.key is not None and self._state.key.state == "trash"
-        for action in actions.bar(self._state.pane, trash=trash):
+        for action in actions.bar(pane, trash=trash):
             label = actions.bar_label(action, self._state)
-            entry = _entry(action, label, dim=actions.problem(action, self._state) is not None)
+            entry = _entry(actions.bar_key(action, pane), label, dim=actions.problem(action, self._state) is not None)
             if left.cell_length + entry.cell_length + 2 > room:
                 break
             self._places.append((range(left.cell_length, left.cell_length + entry.cell_length), action.id))
@@ -76,7 +77,6 @@ class KeyBar(Widget):
                 await self.run_action(f"screen.run('{action_id}')")
 
 
-def _entry(action: actions.Action, label: str, *, dim: bool) -> Content:
+def _entry(key: str, label: str, *, dim: bool) -> Content:
     """Return one entry: the key, and what it does."""
-    key = actions.key_name(action.keys[0])
     return Content.assemble((key, STYLES["dim"] if dim else STYLES["key"]), (f" {label}", STYLES["dim"] if dim else ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual.binding import Binding
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
@@ -32,8 +32,8 @@ WAIT_SECONDS = 0.05
 """When "waiting" is said. Drawing it at once would hold up the request it is about."""
 
 
-def numbers(summary: Summary) -> str:
-    """Return a summary as text: who answered, how fast, what it cost, how it ended."""
+def numbers(summary: Summary, width: int) -> str:
+    """Return a summary as lines of this width: who answered, how fast, what it cost, how it ended."""
     parts = [summary.model]
     if summary.ttft_ms is not None:
         parts.append(f"{'first token' if summary.streamed else 'answer'} {summary.ttft_ms} ms")
@@ -43,14 +43,14 @@ def numbers(summary: Summary) -> str:
         parts.append(_usage(summary.usage))
     if summary.finish_reason:
         parts.append(f"ended: {summary.finish_reason}")
-    parts += [summary.limits, summary.request_id or ""]
-    return " · ".join(words.plain(part) for part in parts if part)
+    parts += [summary.request_id or "", summary.limits]
+    return words.flow([words.plain(part) for part in parts if part], width)
 
 
 def _usage(usage: dict[str, int]) -> str:
     sent, answered = usage.get("prompt_tokens"), usage.get("completion_tokens")
     if sent is not None and answered is not None:
-        return f"{sent:,} + {answered:,} tokens"
+        return f"{words.count(sent, 'token')} in, {answered:,} out"
     return f"{usage.get('total_tokens', sum(usage.values())):,} tokens"
 
 
@@ -90,9 +90,10 @@ class PromptPane(Vertical):
     def compose(self) -> ComposeResult:
         """Lay out model, prompt, answer and numbers; the system prompt is there while it is used."""
         yield Static(id="model", markup=False)
-        system = SystemInput(id="system", select_on_focus=False, placeholder="System prompt: how it should answer")
-        system.display = False
-        yield system
+        system = SystemInput(id="system", select_on_focus=False, placeholder="How it should answer")
+        line = Horizontal(Static(Content.styled("System", STYLES["dim"])), system, id="system-line")
+        line.display = False
+        yield line
         yield KeylessInput(id="prompt", select_on_focus=False, placeholder=PROMPT)
         yield Answer()
         yield Static(id="numbers", markup=False)
@@ -169,14 +170,15 @@ class PromptPane(Vertical):
 
     def show_system(self, shown: bool) -> None:
         """Go to the system prompt; or back to the prompt, the line staying while it holds something."""
-        self.system.display = True
+        line = self.query_one("#system-line")
+        line.display = True
         self.screen.set_focus(self.system if shown else self.field)
-        self.system.display = shown or bool(self.system.value)
+        line.display = shown or bool(self.system.value)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Keep the system prompt on screen where its last letters come after the focus has gone on."""
         if event.input.id == "system" and event.value:
-            event.input.display = True
+            self.query_one("#system-line").display = True
 
     # --- what is shown
 
@@ -245,7 +247,7 @@ class PromptPane(Vertical):
         other, self.answering = self.other, False
         answer = self.query_one(Answer)
         if summary is not None:
-            note = Content.styled(numbers(summary), STYLES["dim"])
+            note = Content.styled(numbers(summary, self.content_size.width), STYLES["dim"])
             if remark := words.plain(summary.remark):
                 if answer.text:
                     note = Content.assemble((f"{remark}\n", STYLES["warn"]), note)
