@@ -183,21 +183,16 @@ class Run:
             self._issuer = await self.stack.enter_async_context(opened)
         return self._issuer
 
-    async def revoke_orphans(self, issuer: Issuer, rotation: Rotation, key: Key) -> bool:
+    async def _revoke_orphans(self, issuer: Issuer, rotation: Rotation) -> bool:
         """Revoke a key that was asked for and never arrived; whether there was one that is listed no more."""
         found = await issuer.find(rotation.remote_name)
         if not found:  # a new key can be missing from the list at first
             await asyncio.sleep(min(patience.PAUSE_S, self.store.settings.propagation_seconds))
             found = await issuer.find(rotation.remote_name)
         for remote in found:
-            await remotes.end(issuer, remote, keep=await self.kept(key))
+            await remotes.end(issuer, remote, keep=await remotes.kept(self.store, rotation))
         # A provider can answer that it knows no such key, and go on listing it.
         return bool(found) and not await remotes.alive(issuer, rotation.remote_name)
-
-    async def kept(self, key: Key) -> tuple[str, ...]:
-        """Return the id that no revocation may take along: of the key in use, if it is known."""
-        versions = await asyncio.to_thread(self.store.versions, key.id)
-        return tuple(each.remote_id for each in versions if each.state == "current" and each.remote_id)
 
     # --- planned → issued → stored
 
@@ -205,7 +200,7 @@ class Run:
         issuer = await self.issuer(rotation, key)
         self.tell(Stage("issued", "running", f"Asking {issuer.label} for a new key"))
         if not self._fresh:
-            rotation = await self._look_for_lost(issuer, rotation, key)
+            rotation = await self._look_for_lost(issuer, rotation)
         self._fresh = False
         issued = None
         for left in range(_TRIES - 1, -1, -1):
@@ -216,7 +211,7 @@ class Run:
                 if not left:
                     raise
                 self.tell(Stage("issued", "running", "No clear answer came: looking for the key by its name"))
-                rotation = await self._look_for_lost(issuer, rotation, key)
+                rotation = await self._look_for_lost(issuer, rotation)
             except (KeyRefused, ProviderUnreachable, ExpiryRequired):
                 if not rotation.tried:  # no key can exist: nothing has to be taken up later
                     await asyncio.to_thread(self.store.abandon_rotation, self._id, settled=True)
@@ -231,7 +226,7 @@ class Run:
         try:
             await asyncio.shield(asyncio.to_thread(self.store.keep_issued, self._id, issued.secret, home))
         except StoreError:
-            await self._take_back(issuer, issued.remote, key)
+            await self._take_back(issuer, issued.remote)
             raise
         self._secret = issued.secret
         self.tell(Stage("issued", "done", f"{issuer.label} issued a new key"))
@@ -253,15 +248,16 @@ class Run:
             expires_in_s = lives.pop(0)
             await asyncio.to_thread(self.store.demand_expiry, self._id, expires_in_s)
 
-    async def _look_for_lost(self, issuer: Issuer, rotation: Rotation, key: Key) -> Rotation:
+    async def _look_for_lost(self, issuer: Issuer, rotation: Rotation) -> Rotation:
         """Revoke a key whose answer never came, and name the next try; its secret cannot be had again."""
-        sure = await self.revoke_orphans(issuer, rotation, key)
+        sure = await self._revoke_orphans(issuer, rotation)
         return await asyncio.to_thread(self.store.plan_again, self._id, unsure=not sure)
 
-    async def _take_back(self, issuer: Issuer, remote: Remote, key: Key) -> None:
+    async def _take_back(self, issuer: Issuer, remote: Remote) -> None:
         """Revoke a key that could not be stored. Where that fails too, the journal knows it and a later run does it."""
         with suppress(KeytuiError):
-            sure = await remotes.end_new(issuer, remote, keep=await self.kept(key))
+            rotation = await asyncio.to_thread(self.store.rotation, self._id)
+            sure = await remotes.end_new(issuer, remote, keep=await remotes.kept(self.store, rotation))
             await asyncio.to_thread(self.store.plan_again, self._id, unsure=not sure)
             if sure:
                 await asyncio.to_thread(self.store.abandon_rotation, self._id, settled=True)
@@ -277,7 +273,7 @@ class Run:
     async def _begin_again(self, rotation: Rotation, key: Key) -> None:
         """Revoke the new key, whose secret is lost."""
         issuer = await self.issuer(rotation, key)
-        sure = await remotes.end_new(issuer, remotes.issued_by(rotation), keep=await self.kept(key))
+        sure = await remotes.end_new(issuer, remotes.issued_by(rotation), keep=await remotes.kept(self.store, rotation))
         await asyncio.to_thread(self.store.plan_again, self._id, unsure=not sure)
         self._fresh = True
 
@@ -304,7 +300,7 @@ class Run:
         self.tell(Stage("verified", "failed", verdict.detail))
         if verdict.word == "invalid":
             issuer = await self.issuer(rotation, key)
-            await retiring.clear(self, issuer, rotation, keep=await self.kept(key))
+            await retiring.clear(self, issuer, rotation)
             await asyncio.to_thread(self.store.abandon_rotation, self._id, settled=True)
             refused = KeyRefused(verdict, "The new key was revoked again. Try once more.")
             refused.sentence = f"“{key.name}” was not rotated: its new key was not accepted. The old one stays in use."
@@ -332,7 +328,7 @@ class Run:
 
     async def clear(self, rotation: Rotation, key: Key) -> bool:
         """Revoke what was issued for a rotation that was given up, and end it."""
-        await retiring.clear(self, await self.issuer(rotation, key), rotation, keep=await self.kept(key))
+        await retiring.clear(self, await self.issuer(rotation, key), rotation)
         await asyncio.to_thread(self.store.abandon_rotation, self._id, settled=True)
         return True
 

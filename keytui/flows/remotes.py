@@ -50,13 +50,25 @@ def of_version(version: Version) -> Remote:
     )
 
 
-async def end(issuer: Issuer, remote: Remote, *, keep: tuple[str, ...]) -> bool:
+async def kept(store: Keystore, rotation: Rotation) -> tuple[Remote, ...]:
+    """Return the keys there that no revocation of a rotation may take along: all known ones but those that end with it.
+
+    They are of other stored keys, too: several can belong to one service account.
+    """
+    known = await asyncio.to_thread(store.versions_there, rotation.key_id)
+    switched = rotation.state in ("switched", "retiring")
+    ending = (rotation.retiring_version, rotation.other_version) if switched else (rotation.new_version,)
+    gone = {version.remote_id for version in known if version.id in ending}
+    return tuple(of_version(version) for version in known if version.remote_id not in gone)
+
+
+async def end(issuer: Issuer, remote: Remote, *, keep: tuple[Remote, ...]) -> bool:
     """Revoke a key; one that cannot be deleted, for its account owns others too, is told to end at once instead.
 
     Returns whether the provider did either; False when it knows no such key.
 
     Args:
-        keep: Ids of keys that no revocation may take along.
+        keep: Keys that no revocation may take along.
 
     Raises:
         KeyRefused: The admin key is not accepted.
@@ -71,7 +83,7 @@ async def end(issuer: Issuer, remote: Remote, *, keep: tuple[str, ...]) -> bool:
         return True
 
 
-async def end_new(issuer: Issuer, remote: Remote, *, keep: tuple[str, ...]) -> bool:
+async def end_new(issuer: Issuer, remote: Remote, *, keep: tuple[Remote, ...]) -> bool:
     """Revoke a key that was issued a moment ago; whether the provider did, and no longer lists it.
 
     That it knows no such key proves nothing of a new one: it may be behind.
@@ -97,7 +109,8 @@ def still_there(issuer: Issuer, found: Sequence[Remote]) -> ProviderUnreachable:
 async def revoke_all(store: Keystore, admin: Key, found: Sequence[Remote], *, keep: Remote | None) -> None:
     """Revoke keys there, but never take along the one to keep."""
     secret = await asyncio.to_thread(store.read, admin.id)
-    kept = () if keep is None else (keep.id,)
+    known = await asyncio.to_thread(store.versions_there, admin.id)
+    others = (*map(of_version, known), *(() if keep is None else (keep,)))
     async with issuers.open_issuer(admin, secret, timeout_s=store.settings.check_seconds) as issuer:
         for remote in found:
-            await end(issuer, remote, keep=kept)
+            await end(issuer, remote, keep=others)

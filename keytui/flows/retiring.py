@@ -28,7 +28,7 @@ async def enter(run: Run, rotation: Rotation, key: Key) -> bool:
     retiring = next(iter(await _going(run, rotation)), None)
     if retiring is None:
         if rotation.tried:
-            await sweep(run, await run.issuer(rotation, key), rotation.tried, keep=await _kept(run, rotation))
+            await sweep(run, await run.issuer(rotation, key), rotation, rotation.tried)
         sentence = "The old key was not revoked: which key at the provider it is is not certain."
         await asyncio.to_thread(run.store.end_rotation, rotation.id)
         run.tell(Stage("retiring", "skipped", sentence))
@@ -76,9 +76,9 @@ async def finish(run: Run, rotation: Rotation, key: Key) -> bool:
     run.tell(Stage("done", "running", "Waiting until the old key is refused"))
     refused = [await _prove(run, issuer, key, version) for version in going]
     if rotation.kind == "revoked":
-        await clear(run, issuer, rotation, keep=await _kept(run, rotation))
+        await clear(run, issuer, rotation)
     else:
-        await sweep(run, issuer, rotation.tried, keep=await _kept(run, rotation))
+        await sweep(run, issuer, rotation, rotation.tried)
     sentence = f"Revoked at {issuer.label}, and proven: the key is refused there."
     end = "The old key is refused, and its value is deleted here"
     if not all(refused):
@@ -92,21 +92,21 @@ async def finish(run: Run, rotation: Rotation, key: Key) -> bool:
     return True
 
 
-async def clear(run: Run, issuer: Issuer, rotation: Rotation, *, keep: tuple[str, ...]) -> None:
+async def clear(run: Run, issuer: Issuer, rotation: Rotation) -> None:
     """Revoke what a rotation was issued and never took into use, whether or not its value ever arrived.
 
     Raises:
         KeyRefused: The admin key is not accepted.
         ProviderUnreachable: A key of it lives on, or may.
     """
-    names = set(rotation.tried)
+    names, keep = set(rotation.tried), await remotes.kept(run.store, rotation)
     known = rotation.remote_id and await remotes.end_new(issuer, remotes.issued_by(rotation), keep=keep)
     if rotation.remote_name and not known:
         names.add(rotation.remote_name)
-    await sweep(run, issuer, names, keep=keep)
+    await sweep(run, issuer, rotation, names)
 
 
-async def sweep(run: Run, issuer: Issuer, names: Iterable[str], *, keep: tuple[str, ...]) -> None:
+async def sweep(run: Run, issuer: Issuer, rotation: Rotation, names: Iterable[str]) -> None:
     """Revoke keys of earlier tries whose answers never came and that no list showed then.
 
     A request that was given up may still be carried out, and a list may lag: the look lasts as long as providers take.
@@ -116,13 +116,15 @@ async def sweep(run: Run, issuer: Issuer, names: Iterable[str], *, keep: tuple[s
         ProviderUnreachable: A key is still listed, although the provider says that it knows none.
     """
     names, revoked = set(names), set[str]()
+    keep = await remotes.kept(run.store, rotation)
+    known = {remote.id for remote in keep}
     if names:
         run.tell(Stage("done", "running", "Making sure that an earlier try left no key behind", slow=True))
     deadline = time.monotonic() + run.store.settings.propagation_seconds
     while names:
         denied = []
         for name in sorted(names):
-            found = [remote for remote in await remotes.alive(issuer, name) if remote.id not in keep]
+            found = [remote for remote in await remotes.alive(issuer, name) if remote.id not in known]
             denied += [remote for remote in found if not await remotes.end(issuer, remote, keep=keep)]
             if found:
                 revoked.add(name)
@@ -150,7 +152,7 @@ async def _going(run: Run, rotation: Rotation) -> list[Version]:
 
 async def _revoke(run: Run, issuer: Issuer, rotation: Rotation, retiring: Version) -> None:
     try:
-        await remotes.end(issuer, remotes.of_version(retiring), keep=await _kept(run, rotation))
+        await remotes.end(issuer, remotes.of_version(retiring), keep=await remotes.kept(run.store, rotation))
     except KeyRefused:
         # Nothing was done, so there is nothing to go on with: unless an earlier run, which was killed, has done it.
         alone = rotation.kind == "revoked" and not (rotation.other_version or rotation.remote_name or rotation.tried)
@@ -205,13 +207,6 @@ async def _unlisted(issuer: Issuer, remote_id: str, seconds: float) -> None:
         if time.monotonic() > deadline:
             raise remotes.still_there(issuer, living)
         await asyncio.sleep(min(patience.PAUSE_S, 1.0))
-
-
-async def _kept(run: Run, rotation: Rotation) -> tuple[str, ...]:
-    """Return the remote ids of the versions that go on living: all but those that end."""
-    versions = await asyncio.to_thread(run.store.versions, rotation.key_id)
-    ending = (rotation.retiring_version, rotation.other_version)
-    return tuple(each.remote_id for each in versions if each.remote_id and each.id not in ending)
 
 
 def _now() -> int:

@@ -5,6 +5,7 @@ The API creates no key that a person owns: the successor of one belongs to a ser
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from keytui.providers.sdk import KeyClient
 
 _PAGE = 100
+
+APART_S = 5.0
+"""Seconds between the two looks at a list that may lag, before a service account is deleted."""
 
 
 class _HasId(Protocol):
@@ -169,7 +173,7 @@ class OpenAIIssuer:
             sentence = f"{self.label} did not take the end of the old key's life."
             raise self._calls.refused(sentence, "The old key works until it is revoked.", error.status) from None
 
-    async def revoke(self, remote: Remote, *, keep: tuple[str, ...] = ()) -> bool:
+    async def revoke(self, remote: Remote, *, keep: tuple[Remote, ...] = ()) -> bool:
         """See `Issuer.revoke`."""
         project_id = await self._project_of(remote)
         if project_id is None:
@@ -186,13 +190,15 @@ class OpenAIIssuer:
             return await self._revoke_account(remote.id, project_id, keep)
         return True
 
-    async def _revoke_account(self, key_id: str, project_id: str, keep: tuple[str, ...]) -> bool:
+    async def _revoke_account(self, key_id: str, project_id: str, keep: tuple[Remote, ...]) -> bool:
         """Delete the service account of a key that cannot be deleted alone, when that ends no other key."""
-        listed = await self._keys_of(project_id)
-        account_id = next((each.account_id for each in listed if each.id == key_id), "")
-        owned = [each.id for each in listed if account_id and each.account_id == account_id]
-        # A list can lag behind: the keys that must go on working are looked at one by one.
-        if owned != [key_id] or account_id in [await self._owner_of(each, project_id) for each in keep]:
+        account_id = await self._account_of_one(key_id, project_id)
+        if account_id and not await self._may_own(account_id, project_id, keep):
+            await asyncio.sleep(APART_S)  # a list can lag behind
+            account_id = await self._account_of_one(key_id, project_id)
+        else:
+            account_id = ""
+        if not account_id:
             sentence = f"{self.label} does not delete this key alone, and its service account has other keys."
             raise self._calls.refused(sentence, "Delete it on the provider's page.")
 
@@ -208,8 +214,23 @@ class OpenAIIssuer:
             raise self._calls.refused(sentence, "Delete it on the provider's page.", error.status) from None
         return True
 
-    async def _owner_of(self, key_id: str, project_id: str) -> str:
-        """Return the service account that owns a key, or "" when it has none or lies elsewhere."""
+    async def _account_of_one(self, key_id: str, project_id: str) -> str:
+        """Return the service account of which the list shows this key and no other; "" for none."""
+        listed = await self._keys_of(project_id)
+        account_id = next((each.account_id for each in listed if each.id == key_id), "")
+        return account_id if [each.id for each in listed if each.account_id == account_id] == [key_id] else ""
+
+    async def _may_own(self, account_id: str, project_id: str, keep: tuple[Remote, ...]) -> bool:
+        """Whether an account owns one of these keys, or may: of a key that is not known there yet, nobody can say."""
+        for each in keep:
+            if each.project_id in ("", project_id):
+                owner = each.account_id or await self._owner_of(each.id, project_id)
+                if owner in (account_id, None):
+                    return True
+        return False
+
+    async def _owner_of(self, key_id: str, project_id: str) -> str | None:
+        """Return the service account that owns a key, "" when a person does, None when the project knows no such key."""
 
         async def look() -> Remote:
             return _remote(await self._projects.api_keys.retrieve(key_id, project_id=project_id), project_id)
@@ -217,7 +238,7 @@ class OpenAIIssuer:
         try:
             return (await self._calls.ask(look)).account_id
         except NotFound:
-            return ""
+            return None
         except BadRequest as error:
             raise self._calls.refused(f"{self.label} does not say who owns a key.", status=error.status) from None
 

@@ -92,7 +92,7 @@ class OpenRouterIssuer:
         """See `Issuer.expire`; never possible here, as `can_expire` says."""
         raise self._calls.refused(f"{self.label} cannot let an existing key expire.", status=None)
 
-    async def revoke(self, remote: Remote, *, keep: tuple[str, ...] = ()) -> bool:  # noqa: ARG002 - keys are deleted alone
+    async def revoke(self, remote: Remote, *, keep: tuple[Remote, ...] = ()) -> bool:  # noqa: ARG002 - keys are deleted alone
         """See `Issuer.revoke`."""
         import httpx2
 

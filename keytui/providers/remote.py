@@ -99,10 +99,10 @@ class Issuer(Protocol):
         taken back.
         """
 
-    async def revoke(self, remote: Remote, *, keep: tuple[str, ...] = ()) -> bool:
+    async def revoke(self, remote: Remote, *, keep: tuple[Remote, ...] = ()) -> bool:
         """Delete a key. False: the provider knows no such key, so it is gone already, or too new to be known yet.
 
         Args:
-            keep: Ids of keys that must go on working. Where a provider deletes a key only together with its service
-                account, that is done only when the account owns no other key, and none of these.
+            keep: Keys that must go on working, with what is known of them. Where a provider deletes a key only together
+                with its service account, that is done only when the account owns no other key, and none of these.
         """

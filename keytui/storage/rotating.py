@@ -34,6 +34,12 @@ class Rotating:
 
         return rows.replaced_version(self._core.index, event_id)
 
+    def versions_there(self, key_id: int) -> list[Version]:
+        """Return the values of every key of one key's provider and base URL whose ids there are known."""
+        from keytui.storage import rows
+
+        return rows.versions_there(self._core.index, key_id)
+
     def rotation_lock(self, rotation_id: int) -> RotationLock:
         """Return the lock to hold while driving a rotation: one process drives it at a time."""
         from keytui.storage.rotation_lock import RotationLock

@@ -159,6 +159,14 @@ def versions(index: Index, key_id: int) -> list[Version]:
     return [Version(*row) for row in index.query(f"{_VERSION} {where} ORDER BY id DESC", (key_id,))]
 
 
+def versions_there(index: Index, key_id: int) -> list[Version]:
+    """Return the values of every key of one key's provider and base URL whose ids there are known."""
+    same = "k.provider = one.provider AND k.base_url = one.base_url"
+    keys = f"SELECT k.id FROM keys k JOIN keys one ON {same} WHERE one.id = ?"  # noqa: S608 - constants only
+    where = f"WHERE remote_id <> '' AND (purge_at IS NULL OR purge_at > 0) AND key_id IN ({keys})"
+    return [Version(*row) for row in index.query(f"{_VERSION} {where} ORDER BY id DESC", (key_id,))]
+
+
 def replaced_version(index: Index, event_id: int) -> Version | None:
     """Return the version a rotation's event took out of use, while undo can still put it back."""
     old = "SELECT json_extract(data, '$.old') FROM events WHERE id = ? AND type = 'rotated' AND undoable = 1"

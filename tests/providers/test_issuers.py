@@ -11,7 +11,7 @@ import pytest
 
 from keytui.errors import ExpiryRequired, IssueUnknown, KeyRefused, ProviderError, ProviderUnreachable
 from keytui.model import Secret
-from keytui.providers import checks, issuers
+from keytui.providers import checks, issuer_openai, issuers
 from keytui.providers.issuers import Home, Remote
 from tests.providers.conftest import http, make_key
 
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 ADMIN = Secret("sk-" + "admin-" + "Adm1n" * 8)
 BOT = Home("proj_demo", "", "bot")
 PROVIDERS = ("openai", "openrouter")
+
+
+@pytest.fixture(autouse=True)
+def looks_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issuer_openai, "APART_S", 0)
 
 
 @asynccontextmanager
@@ -222,8 +227,43 @@ async def test_account_of_a_key_to_keep_is_left_alone_even_when_the_list_lags(se
         account = server.admin.live()[0].account_id
         new = await issuer.issue(Home("proj_demo", account), "new", expires_in_s=None)
         with pytest.raises(ProviderUnreachable):
-            await issuer.revoke(Remote(old), keep=(new.remote.id,))
+            await issuer.revoke(Remote(old), keep=(Remote(new.remote.id),))
     assert [each.name for each in server.admin.live()] == ["old", "new"]
+
+
+async def test_account_of_another_key_that_a_list_shows_late_is_left_alone(server: DemoServer) -> None:
+    old = server.admin.add_key(Secret("sk-" + "svcacct-" + "b2" * 20), "old", account="bot")
+    late = server.admin.add_key(Secret("sk-" + "svcacct-" + "c3" * 20), "late", account="bot")
+    server.admin.organization.keys[late].unlisted = 1
+    server.admin.deletes_keys = False
+    async with opened(server.url) as issuer:
+        with pytest.raises(ProviderUnreachable):
+            await issuer.revoke(Remote(old, project_id="proj_demo"))
+    assert [each.name for each in server.admin.live()] == ["old", "late"]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known account", "unknown account"])
+async def test_account_of_a_key_to_keep_that_the_provider_does_not_know_yet_is_left_alone(
+    server: DemoServer, known: bool
+) -> None:
+    old = server.admin.add_key(Secret("sk-" + "svcacct-" + "b2" * 20), "old", account="bot")
+    new = server.admin.add_key(Secret("sk-" + "svcacct-" + "c3" * 20), "new", account="bot")
+    account = server.admin.live()[0].account_id
+    server.admin.organization.keys[new].unlisted = 100
+    server.admin.deletes_keys = False
+    server.admin.fault("not_found", "GET", f"api_keys/{new}")
+    async with opened(server.url) as issuer:
+        with pytest.raises(ProviderUnreachable):
+            await issuer.revoke(Remote(old), keep=(Remote(new, account_id=account if known else ""),))
+    assert [each.name for each in server.admin.live()] == ["old", "new"]
+
+
+async def test_account_is_deleted_although_a_key_to_keep_lies_in_another_project(server: DemoServer) -> None:
+    old = server.admin.add_key(Secret("sk-" + "svcacct-" + "b2" * 20), "old", account="bot")
+    server.admin.deletes_keys = False
+    async with opened(server.url) as issuer:
+        await issuer.revoke(Remote(old), keep=(Remote("key_elsewhere", project_id="proj_other"),))
+    assert server.admin.live() == []
 
 
 async def test_key_of_a_person_that_cannot_be_deleted_is_told(server: DemoServer) -> None:
