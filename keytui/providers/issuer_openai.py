@@ -230,7 +230,7 @@ class OpenAIIssuer:
         return False
 
     async def _owner_of(self, key_id: str, project_id: str) -> str | None:
-        """Return the service account that owns a key, "" when a person does, None when the project knows no such key."""
+        """Return the service account that owns a key, "" when a person does, None for a key it does not know."""
 
         async def look() -> Remote:
             return _remote(await self._projects.api_keys.retrieve(key_id, project_id=project_id), project_id)
