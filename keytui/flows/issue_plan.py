@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from keytui.errors import KeyNotFound, KeytuiError, KeyUnclear, SecretDamaged, SecretMissing, UsageError
 from keytui.flows import matching
+from keytui.flows.standing import still_works
 from keytui.model import DAY
 from keytui.providers import issuers
 from keytui.providers.remote import Home, Remote
@@ -282,7 +283,7 @@ def _home(found: Found, to_account: str) -> tuple[Home, bool]:
 def _sentences(made: Plan, found: Found) -> list[str]:
     sentences = []
     if made.ending is not None:
-        sentences.append("The key from before the last rotation still works; it is revoked first.")
+        sentences.append(f"{still_works(made.ending)}; it is revoked first.")
     if made.orphans:
         names = ", ".join(named(remote) for remote in made.orphans[:_SHOWN])
         sentences.append(f"An earlier try left a key behind whose secret never arrived; it is revoked: {names}.")

@@ -6,6 +6,7 @@ import asyncio
 
 from keytui.flows import issuing, rotation
 from keytui.flows.issue_plan import until
+from keytui.flows.standing import ending
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,15 +30,20 @@ def in_grace(row: Rotation, now: int) -> bool:
     return row.state == "retiring" and row.retire_at is not None and row.retire_at > now
 
 
-def next_step(store: Keystore, row: Rotation) -> str:
-    """Say what going on with a rotation does, for the person."""
+def next_step(store: Keystore, row: Rotation, *, due: bool) -> str:
+    """Say what going on with a rotation does, for the person.
+
+    Args:
+        due: It goes on now, and waits for no grace period.
+    """
     name = store.key(row.key_id).name
     if row.kind == "pasted":
         return f"{name}: the stored new key is checked, then switched to."
     if row.kind == "revoked":
         return f"{name}: it is revoked at its provider, and deleted here once it is refused."
     if row.state in ("switched", "retiring"):
-        return f"{name}: the old key is revoked {'now' if not row.retire_at else f'at {until(row.retire_at)}'}."
+        when = "now" if due or not row.retire_at else f"at {until(row.retire_at)}"
+        return f"{name}: the {ending(row)} is revoked {when}."
     return f"{name}: the rotation goes on, up to the switch to its new key."
 
 

@@ -9,6 +9,7 @@ from keytui.errors import KeyRefused, KeytuiError, ProviderUnreachable, SecretDa
 from keytui.flows import patience, remotes
 from keytui.flows.issue_plan import lasting, until
 from keytui.flows.rotation import WORKING, Stage
+from keytui.flows.standing import ending
 from keytui.providers import checks
 
 TYPE_CHECKING = False
@@ -33,7 +34,7 @@ async def enter(run: Run, rotation: Rotation, key: Key) -> bool:
     issuer = await run.issuer(rotation, key)
     left = (rotation.retire_at or 0) - _now()
     if left > 0 and issuer.can_expire and _ends_later(retiring, rotation):
-        sentence = f"Telling {issuer.label} to end the old key in {lasting(left)}; this cannot be taken back"
+        sentence = f"Telling {issuer.label} to end the {ending(rotation)} in {lasting(left)}; this cannot be taken back"
         run.tell(Stage("retiring", "running", sentence))
         try:
             ends = await issuer.expire(remotes.of_version(retiring), left)
@@ -57,23 +58,24 @@ async def finish(run: Run, rotation: Rotation, key: Key) -> bool:
     if retiring is None:  # a damaged index: nothing is left to revoke
         await asyncio.to_thread(run.store.end_rotation, rotation.id)
         return True
+    which = ending(rotation)
     left = (rotation.retire_at or 0) - time.time()
     if left > (WAITED_S if run.wait else 0):
-        run.tell(Stage("retiring", "running", f"The old key works until {until(rotation.retire_at or 0)}"))
+        run.tell(Stage("retiring", "running", f"The {which} works until {until(rotation.retire_at or 0)}"))
         return False
     if left > 0:
-        run.tell(Stage("retiring", "running", f"The old key works for another {round(left)} s"))
+        run.tell(Stage("retiring", "running", f"The {which} works for another {round(left)} s"))
         await asyncio.sleep(left)
     issuer = await run.issuer(rotation, key)
-    run.tell(Stage("retiring", "running", "Revoking the old key"))
+    run.tell(Stage("retiring", "running", f"Revoking the {which}"))
     await _revoke(run, issuer, rotation, retiring)
-    run.tell(Stage("done", "running", "Waiting until the old key is refused"))
-    await _prove(run, issuer, key, retiring)
+    run.tell(Stage("done", "running", f"Waiting until the {which} is refused"))
+    await _prove(run, issuer, key, retiring, which)
     await sweep(run, issuer, rotation, keep=await asyncio.to_thread(_ids_in_use, run, rotation))
     sentence = f"Revoked at {issuer.label}, and proven: the key is refused there."
     await asyncio.to_thread(run.store.end_retirement, rotation.id, sentence)
-    run.tell(Stage("retiring", "done", "The old key is revoked"))
-    run.tell(Stage("done", "done", "The old key is refused, and its value is deleted here"))
+    run.tell(Stage("retiring", "done", f"The {which} is revoked"))
+    run.tell(Stage("done", "done", f"The {which} is refused, and its value is deleted here"))
     return True
 
 
@@ -132,7 +134,7 @@ async def _works(run: Run, rotation: Rotation, retiring: Version) -> bool:
     return (await checks.check(key, secret, timeout_s=run.store.settings.check_seconds)).word in WORKING
 
 
-async def _prove(run: Run, issuer: Issuer, key: Key, retiring: Version) -> None:
+async def _prove(run: Run, issuer: Issuer, key: Key, retiring: Version, which: str) -> None:
     settings = run.store.settings
     try:
         secret = await asyncio.to_thread(run.store.read, key.id, retiring.id)
@@ -146,7 +148,7 @@ async def _prove(run: Run, issuer: Issuer, key: Key, retiring: Version) -> None:
         settings.propagation_seconds,
     )
     if verdict.word != "invalid":
-        sentence = f"{issuer.label} was told to revoke the old key of “{key.name}”, but it is not proven dead:"
+        sentence = f"{issuer.label} was told to revoke the {which} of “{key.name}”, but it is not proven dead:"
         error = ProviderUnreachable(verdict, "Look again later: keytui rotate --resume")
         error.sentence = f"{sentence} {verdict.detail}"
         raise error

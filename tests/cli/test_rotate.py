@@ -254,3 +254,19 @@ def test_what_waits_is_told_by_show_and_doctor(keytui: Commands, server: DemoSer
     assert "keytui rotate --resume" in keytui("doctor").out
     assert keytui("rotate", "--resume", "-y").code == 0
     assert json.loads(keytui("show", "work", "--json").out)["rotation"] is None
+
+
+def test_after_an_undo_it_is_the_new_key_that_ends(keytui: Commands, server: DemoServer, old_id: str) -> None:
+    assert keytui("rotate", "work", "--issue", "--old-key-id", old_id, "--grace", "2h", "-y").code == 0
+    assert keytui("undo", "-y").code == 0
+    mine = fake_key().reveal()
+    pasting = keytui("rotate", "work", "--stdin", "--no-check", stdin=mine)
+    assert "The new key of the last rotation, which was undone, still works." in pasting.err
+    assert "work: the new key is revoked at " in keytui("rotate", "--resume").err
+    ended = keytui("rotate", "--resume", "--now", "-y", "--json")
+    assert ended.code == 0, ended.err
+    assert "work: the new key is revoked now." in ended.err
+    assert "The new key is refused" in ended.err
+    assert "old key" not in ended.err
+    assert live(server) == {old_id}
+    assert keytui("get", "work").out.strip() == OLD

@@ -50,3 +50,31 @@ async def planned(app: Driver) -> None:
     assert app.selected == "bot"
     await app.press("r")
     await sees(app, "Ctrl+S")
+
+
+async def rotated(app: Driver) -> None:
+    """Rotate the selected key and leave the screen while the old key goes on working."""
+    await planned(app)
+    await app.press("ctrl+s")
+    await sees(app, "End the old key now")
+    await app.press("enter")
+
+
+async def taken_back(app: Driver, key: Key, old: str) -> None:
+    """Undo the rotation of the selected key."""
+    await app.press("u")
+    await sees(app, "Undo the rotation")
+    await app.press("y")
+    await app.until(lambda: in_use(app.world, key) == old, "the old key is in use again")
+    await app.quiet()
+
+
+def dialog(app: Driver) -> str:
+    """What the topmost dialog says, on one line, without what lies behind it."""
+    shown = app.app.screen.query_one(".dialog").region
+    lines = app.text.splitlines()[shown.y : shown.bottom]
+    return " ".join(" ".join(line.ljust(shown.right)[shown.x + 1 : shown.right - 1] for line in lines).split())
+
+
+async def says(app: Driver, what: str) -> None:
+    await app.until(lambda: what in dialog(app), what)

@@ -9,12 +9,14 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from keytui.errors import KeytuiError, LeftBehind
-from keytui.flows import issue_plan, issuing
+from keytui.flows import issue_plan
+from keytui.flows.standing import NOTHING, ending, in_use, standing, still_works
 from keytui.providers import catalog
 from keytui.tui import access
+from keytui.tui.screens import stages
 from keytui.tui.screens.following import Following, Table, told
 from keytui.tui.widgets.field import Busy, Field, Hint
-from keytui.tui.widgets.stepper import Step, Stepper
+from keytui.tui.widgets.stepper import Stepper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,21 +30,6 @@ if TYPE_CHECKING:
     from keytui.tui.screens.following import Phase
 
 _LONGEST_HOURS = 8_760
-
-_STATES = {
-    "planned": "The old key is in use. A new one that may exist is looked for and revoked before another is made.",
-    "issued": "The old key is in use. The value of a new one was lost: it is revoked before another is made.",
-    "stored": "The old key is in use. The new one is stored and not yet known to work.",
-    "verified": "The old key is in use. The new one is stored and works.",
-    "switched": "The new key is in use. The old one still works.",
-    "retiring": "The new key is in use. The old one still works, or is not proven dead.",
-}
-"""What is where, by the journal's state."""
-
-_NOTHING = "The old key is in use, and nothing is left of the new one."
-_REVOKING = "The key is being revoked and then deleted here; it may be refused already."
-_EARLIER = {"issued": 1, "stored": 2, "verified": 3, "switched": 4, "retiring": 4}
-"""How many stages are behind a rotation in this state."""
 
 
 class IssueScreen(Following):
@@ -79,16 +66,7 @@ class IssueScreen(Following):
         yield Field("Old key's id", Input(placeholder="Not revoked without it", id="old"), name="old")
         grace = str(min(self._store.settings.grace_hours, _LONGEST_HOURS))
         yield Field("Old key works", Input(grace, id="grace"), unit="more hours after the switch", name="grace")
-        yield Stepper(
-            (
-                Step("issued", "Issue", f"{self._label} makes a second key"),
-                Step("stored", "Store", "It is stored and read back"),
-                Step("verified", "Check", "A live request shows that it works"),
-                Step("switched", "Switch", "It is used from now on"),
-                Step("retiring", "Retire", "The old key is revoked when its time is over"),
-                Step("done", "Confirm", "The old key answers 401"),
-            )
-        )
+        yield Stepper(stages.rotation(self._label))
         yield Busy(id="busy")
 
     def on_mount(self) -> None:
@@ -97,6 +75,7 @@ class IssueScreen(Following):
             row.display = False
         run = self.jobs.runs.get(self.key_id)
         if run is not None and run.running:
+            self._begun(run.rotation)
             self.enter("running")
             self.show_run(run)
         else:
@@ -114,7 +93,7 @@ class IssueScreen(Following):
         paste, leave = Hint("Ctrl+N", "Paste one instead", "paste"), Hint("Esc", "Leave", "cancel")
         again = Hint("Ctrl+R", "Try again", "again")
         give_up = Hint("Ctrl+G", "Give it up anyway" if self._left else "Give it up", "give_up", danger=True)
-        end = Hint("Ctrl+E", "End the old key now", "end_now", danger=True)
+        end = Hint("Ctrl+E", f"End the {self._ending} now", "end_now", danger=True)
         hints: dict[Phase, tuple[Hint, ...]] = {
             "planning": (paste, leave),
             "problem": (again, paste, leave),
@@ -127,8 +106,11 @@ class IssueScreen(Following):
         self.show_keys(hints[phase])
         if phase == "planning":
             self.query_one(Busy).start(f"Asking {self._label} what it has")
-        elif phase == "running":
-            self.query_one(Busy).start("Until the switch the old key is in use and nothing is lost by leaving")
+
+    @property
+    def _ending(self) -> str:
+        """What the key is called that ends."""
+        return ending(self._rotation) if self._rotation is not None else "old key"
 
     def _show_plan(self, plan: Plan) -> None:
         self._plan = plan
@@ -141,7 +123,7 @@ class IssueScreen(Following):
         if plan.old is not None:
             rows.append(("Old key", issue_plan.named(plan.old)))
         if plan.ending is not None:
-            rows.append(("First", "The key from before the last rotation still works and is revoked at once."))
+            rows.append(("First", f"{still_works(plan.ending)} and is revoked at once."))
         self.query_one("#plan", Table).show(rows)
         shown = {"account": plan.needs_consent, "old": plan.old is None, "grace": plan.old is not None}
         for row in self.query(Field):
@@ -210,16 +192,16 @@ class IssueScreen(Following):
 
         if self._phase != "failed" or self._rotation is None:
             return
-        rotation_id, left = self._rotation.id, self._left
+        rotation, left = self._rotation, self._left
         if left is None:
             self.enter("running")
-            self.jobs.give_up(self._key, rotation_id)
+            self.jobs.give_up(self._key, rotation)
             return
 
         def answered(yes: bool | None) -> None:
             if yes and self._phase == "failed":
                 self.enter("running")
-                self.jobs.give_up(self._key, rotation_id, left)
+                self.jobs.give_up(self._key, rotation, left)
 
         self.app.push_screen(ConfirmScreen("Give it up anyway?", left.sentence, "y", "Give it up"), answered)
 
@@ -237,7 +219,7 @@ class IssueScreen(Following):
                 self.jobs.go_on(self._key, rotation, now=True)
 
         detail = "It is revoked at once; programs that still use it fail. This cannot be undone."
-        self.app.push_screen(ConfirmScreen("End the old key now?", detail, "y", "End it"), answered)
+        self.app.push_screen(ConfirmScreen(f"End the {self._ending} now?", detail, "y", "End it"), answered)
 
     def action_paste(self) -> None:
         """Paste a key instead, while nothing was begun."""
@@ -282,57 +264,68 @@ class IssueScreen(Following):
 
     # --- how it is going
 
+    def _begun(self, row: Rotation | None) -> None:
+        """Show what the journal knows."""
+        self._rotation = row
+        if row is not None:
+            self.query_one(Stepper).show(stages.of(row, self._label))
+
     def _show_row(self, row: Rotation) -> None:
         """Show a rotation that no worker of this app drives: left by another run, or waiting."""
-        self._rotation = row
-        stepper = self.query_one(Stepper)
-        for name in issuing.STAGES[: _EARLIER.get(row.state, 0)]:
-            stepper.mark(name, "done", "Done earlier")
-        self.query_one(Busy).stop()
+        self._begun(row)
         if row.state in ("switched", "retiring") and (row.retire_at or 0) > self._clock():
             self._wait(row)
         else:
             note = f"{row.note} " if row.note else ""
-            state = _REVOKING if row.kind == "revoked" else _STATES.get(row.state, "")
-            self.query_one(Busy).stop(f"Interrupted. {note}{state}", "warning")
+            self.query_one(Busy).stop(f"Interrupted. {note}{standing(row)}", "warning")
             self.enter("failed")
+
+    def show_run(self, run: Run) -> None:
+        """Show how far the worker is, and what leaving means; or how it ended."""
+        super().show_run(run)
+        if run.running:
+            switched = "switched" in run.stages or "retiring" in run.stages
+            before = "Until the switch the old key is in use and nothing is lost by leaving"
+            self.query_one(Busy).start("It goes on when this screen is left" if switched else before)
 
     def ended(self, run: Run) -> None:
         """Show how the worker ended."""
         left, self._left = self._left, run.error if isinstance(run.error, LeftBehind) else None
         self._rotation = run.rotation
         busy = self.query_one(Busy)
+        outcome = run.outcome
         if run.error is not None:
             self._stopped(run)
         elif run.rotation is not None and run.rotation.state in ("switched", "retiring"):
             self._wait(run.rotation)
-        elif run.outcome is not None and run.outcome.state == "abandoned":
-            busy.stop(f"Given up. {_NOTHING if left is None else left.sentence}")
-            self.enter("done")
-        elif run.outcome is not None and run.outcome.key is None:
-            busy.stop("Done. The key is revoked, refused by its provider, and deleted here.")
-            self.enter("done")
         else:
-            busy.stop("Done. The new key is in use; this rotation can no longer be undone.")
-            if run.outcome is not None and not run.outcome.revoked:
+            if outcome is not None and outcome.state == "abandoned":
+                busy.stop(f"Given up. {NOTHING if left is None else left.sentence}")
+            elif outcome is not None and outcome.key is None:
+                busy.stop("Done. The key is revoked, refused by its provider, and deleted here.")
+            elif run.undone:
+                busy.stop("Done. The old key is in use; the new one is gone for good.")
+            elif outcome is not None and not outcome.revoked:
                 busy.stop("Done. The new key is in use. The old one was not revoked: delete it on the provider's page.")
+            else:
+                busy.stop("Done. The new key is in use; this rotation can no longer be undone.")
             self.enter("done")
 
     def _wait(self, row: Rotation) -> None:
         when = issue_plan.until(row.retire_at or 0)
-        self.query_one(Stepper).mark("retiring", "running", f"The old key works until {when}")
-        self.query_one(Busy).stop(f"The new key is in use. Until {when}, u in the list takes the switch back.")
+        self.query_one(Stepper).mark("retiring", "running", f"The {ending(row)} works until {when}")
+        more = f" Until {when}, u in the list takes the switch back."
+        if row.undone:
+            ends = self._key.expires_at
+            more = f" {self._label} ends it {issue_plan.until(ends)}: rotate it before." if ends is not None else ""
+        self.query_one(Busy).stop(f"{in_use(row)}.{more}")
         self.enter("waiting")
 
     def _stopped(self, run: Run) -> None:
         error = self._left.cause if self._left is not None else run.error
         assert error is not None  # noqa: S101 - the caller looked
-        stepper = self.query_one(Stepper)
-        at = next((name for name in reversed(issuing.STAGES) if name in run.stages), "issued")
-        stepper.mark(at, "failed", told(error))
-        row = run.rotation
-        state = _NOTHING if row is None else _REVOKING if row.kind == "revoked" else _STATES.get(row.state, "")
-        self.query_one(Busy).stop(state if self._left is None else self._left.sentence, "error")
+        self.query_one(Stepper).mark(stages.at(run.rotation, run.stages), "failed", told(error))
+        self.query_one(Busy).stop(standing(run.rotation) if self._left is None else self._left.sentence, "error")
         self.enter("failed")
 
 

@@ -1,0 +1,61 @@
+"""What the app says of rotations by the provider is so: after an undo, at failures, of what another process does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from keytui.providers import client
+from tests.tui.conftest import opened
+from tests.tui.issued import add, dialog, in_use, live, rotated, says, taken_back
+
+if TYPE_CHECKING:
+    from keytui.settings import Settings
+    from tests.tui.conftest import World
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm() -> None:
+    client.warm_up()
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings._replace(propagation_seconds=1)
+
+
+# --- after an undo
+
+
+async def test_after_an_undo_it_is_the_new_key_that_ends_and_the_screen_says_so(world: World) -> None:
+    key, old = add(world)
+    async with opened(world) as app:
+        await rotated(app)
+        new = in_use(world, key)
+        await taken_back(app, key, old)
+        await app.press("r")
+        await says(app, "Ctrl+E End the new key now")
+        for part in ("Undone", "The old key is in use again", "The new key works until"):
+            assert part in dialog(app)
+        for part in ("The new key is in use", "takes the switch back", "The old key is revoked"):
+            assert part not in dialog(app)
+        await app.press("ctrl+e")
+        await says(app, "End the new key now?")
+        await app.press("y")
+        await says(app, "Done. The old key is in use")
+        for part in ("The new key is revoked", "The new key is refused"):
+            assert part in dialog(app)
+        assert live(world) == [old] == [in_use(world, key)] != [new]
+
+
+async def test_end_of_an_undone_rotation_is_told_as_what_it_is(world: World) -> None:
+    key, old = add(world)
+    async with opened(world) as app:
+        await rotated(app)
+        await taken_back(app, key, old)
+    world.store.hasten_rotation(world.store.rotations()[0].id)
+    async with opened(world) as app:
+        await app.until(lambda: app.toasts, "the end is told")
+        assert app.toasts == "“bot” keeps its old key: its rotation was undone. The new key is revoked."
+    assert live(world) == [old]
