@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from textual import work
 
-from keytui.errors import KeytuiError, NotConfirmed, StoreBusy, StoreLocked
+from keytui.errors import KeytuiError, LeftBehind, NotConfirmed, StoreBusy, StoreLocked
 from keytui.tui import messages
 from keytui.tui.jobs import Jobs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from keytui.errors import LeftBehind
     from keytui.flows.issue_plan import Plan
     from keytui.flows.issuing import Outcome
     from keytui.flows.revoking import Plan as RevokingPlan
@@ -22,6 +21,11 @@ if TYPE_CHECKING:
     from keytui.model import Key, Rotation
 
     Doing = Callable[[Callable[[Stage], None]], Awaitable[Outcome]]
+
+_FIRST_PAUSE_S = 60
+_LONGEST_PAUSE_S = 3_600
+_DECIDED = (LeftBehind, NotConfirmed)
+"""What stops a worker because the person wanted something else: it is not gone on with behind their back."""
 
 
 class Run:
@@ -35,6 +39,8 @@ class Run:
         rotation: The journal's row, as it was when this began and is once it ended; None when nothing is left to do.
         undone: Whether the switch was taken back, so that it is the new key that ends.
         revoking: Whether the key itself is being revoked, not replaced.
+        tries: How many have failed before this one.
+        next_at: When it is tried again, in seconds since the epoch, after it stopped with an error.
     """
 
     def __init__(self, key: Key, rotation: Rotation | None = None, *, revoking: bool = False) -> None:
@@ -46,6 +52,13 @@ class Run:
         self.outcome: Outcome | None = None
         self.rotation = rotation
         self.undone = rotation is not None and rotation.undone
+        self.tries = 0
+        self.next_at = 0.0
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is tried again by itself, after a pause, while the app is open."""
+        return self.error is not None and not isinstance(self.error, _DECIDED)
 
 
 class Issuing(Jobs):
@@ -116,9 +129,14 @@ class Issuing(Jobs):
     def take_up(self, rows: list[tuple[Key, Rotation]]) -> None:
         """Go on, without asking anything, with what a killed process left or whose grace period is over."""
         for key, row in rows:
-            earlier = self.runs.get(key.id)
-            if earlier is None or (not earlier.running and earlier.error is None):
-                self._begin(_going_on(key, row), self._driving(row.id), quiet=True)
+            run, earlier = _going_on(key, row), self.runs.get(key.id)
+            if earlier is not None and earlier.running:
+                continue
+            if earlier is not None and earlier.error is not None:
+                if not earlier.goes_on or self.clock() < earlier.next_at or self._followed(key.id):
+                    continue
+                run.tries = earlier.tries + 1
+            self._begin(run, self._driving(row.id), quiet=True)
 
     def _driving(self, rotation_id: int) -> Doing:
         from keytui.flows import issuing
@@ -144,6 +162,7 @@ class Issuing(Jobs):
             run.outcome = await (access.run if quiet else access.call)(self, do)
         except KeytuiError as error:
             run.error = error
+            run.next_at = self.clock() + min(_FIRST_PAUSE_S * 2**run.tries, _LONGEST_PAUSE_S)
         finally:
             run.running = False
         try:
@@ -167,24 +186,34 @@ class Issuing(Jobs):
         for screen in self.screen_stack:
             screen.post_message(messages.RunMoved(run))
 
-    def _tell_end(self, run: Run, *, quiet: bool) -> None:
-        """Say how it ended where no screen does."""
+    def _followed(self, key_id: int) -> bool:
+        """Whether the screen of a key's rotation is open."""
         from keytui.tui.screens.following import Following
 
-        if any(isinstance(screen, Following) and screen.key_id == run.key.id for screen in self.screen_stack):
+        return any(isinstance(screen, Following) and screen.key_id == key_id for screen in self.screen_stack)
+
+    def _tell_end(self, run: Run, *, quiet: bool) -> None:
+        """Say how it ended where no screen does; that it failed is said once, not at every try."""
+        error = run.error
+        if self._followed(run.key.id):
             return
-        name, error = run.key.name, run.error
         if error is None:
             if sentence := _told_end(run, quiet=quiet):
                 self.say(sentence)
         elif quiet and isinstance(error, (StoreLocked, StoreBusy)):
             del self.runs[run.key.id]  # the list shows it as rotating; it is taken up when the store is open
-        elif not isinstance(error, NotConfirmed):
-            self.say(f"The rotation of “{name}” stopped: {error.sentence} r shows it.", severity="error", timeout=8)
+        elif not isinstance(error, NotConfirmed) and not run.tries:
+            what = f"The {_what(run)} of “{run.key.name}” stopped: {error.sentence}"
+            again = "It is tried again by itself; r shows it." if run.goes_on else "r shows it."
+            self.say(f"{what} {again if run.rotation else 'The key in use stays.'}", severity="error", timeout=8)
 
 
 def _going_on(key: Key, row: Rotation) -> Run:
     return Run(key, row, revoking=row.kind == "revoked")
+
+
+def _what(run: Run) -> str:
+    return "revocation" if run.revoking else "rotation"
 
 
 def _told_end(run: Run, *, quiet: bool) -> str:
@@ -195,7 +224,7 @@ def _told_end(run: Run, *, quiet: bool) -> str:
     if outcome.key is None:
         return f"{name} is revoked and deleted."
     if outcome.state == "abandoned":
-        return f"The {'revocation' if run.revoking else 'rotation'} of {name} was given up."
+        return f"The {_what(run)} of {name} was given up."
     said, which = f"{name} is rotated.", "old"
     if run.undone:
         said, which = f"{name} keeps its old key: its rotation was undone.", "new"

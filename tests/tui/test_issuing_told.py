@@ -8,7 +8,7 @@ import pytest
 
 from keytui.providers import client
 from tests.tui.conftest import opened
-from tests.tui.issued import add, dialog, in_use, live, rotated, says, taken_back
+from tests.tui.issued import add, dialog, in_use, live, planned, rotated, says, taken_back
 
 if TYPE_CHECKING:
     from keytui.settings import Settings
@@ -58,4 +58,50 @@ async def test_end_of_an_undone_rotation_is_told_as_what_it_is(world: World) -> 
     async with opened(world) as app:
         await app.until(lambda: app.toasts, "the end is told")
         assert app.toasts == "“bot” keeps its old key: its rotation was undone. The new key is revoked."
+    assert live(world) == [old]
+
+
+# --- what failed is tried again
+
+
+def deletes(world: World) -> int:
+    return sum(method == "DELETE" for method, _path in world.server.admin.calls)
+
+
+async def test_retirement_that_failed_is_tried_again_with_a_growing_pause_and_told_once(world: World) -> None:
+    _key, old = add(world)
+    async with opened(world) as app:
+        await rotated(app)
+        world.store.hasten_rotation(world.store.rotations()[0].id)
+        world.server.admin.fault("error_500", "DELETE", times=2)
+        tried, told = [], []
+        for _minute in range(5):
+            await app.tick(60)
+            await app.quiet()
+            tried.append(deletes(world))
+            told.append(app.toasts)
+            app.app.clear_notifications()
+        assert tried == [1, 2, 2, 3, 3]
+        assert told[0].startswith("The rotation of “bot” stopped: ")
+        assert told[0].endswith("It is tried again by itself; r shows it.")
+        assert told[1:] == ["", "", "“bot” is rotated. The old key is revoked.", ""]
+    assert old not in live(world)
+
+
+async def test_what_the_person_looks_at_or_gives_up_is_not_tried_behind_their_back(world: World) -> None:
+    _key, old = add(world)
+    async with opened(world) as app:
+        await planned(app)
+        world.server.admin.fault("drop_before", "POST", "/api_keys", times=2)
+        await app.press("ctrl+s")
+        await says(app, "Give it up")
+        await app.tick(3_600)
+        await app.quiet()
+        await says(app, "Give it up")
+        world.server.admin.fault("error_500", times=1)
+        await app.press("ctrl+g")
+        await says(app, "Give it up anyway")
+        await app.press("escape")
+        await app.tick(7_200)
+        await app.quiet()
     assert live(world) == [old]
