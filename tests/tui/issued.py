@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keytui.demo.organization import DEFAULT_PROJECT
+from keytui.flows import issue_plan, issuing, undoing
 from keytui.model import RemoteKey, Secret
 
 if TYPE_CHECKING:
@@ -52,21 +53,17 @@ async def planned(app: Driver) -> None:
     await sees(app, "Ctrl+S")
 
 
-async def rotated(app: Driver) -> None:
-    """Rotate the selected key and leave the screen while the old key goes on working."""
-    await planned(app)
-    await app.press("ctrl+s")
-    await sees(app, "End the old key now")
-    await app.press("enter")
+async def rotated(world: World, key: Key) -> str:
+    """Rotate a key, without the app, so that the old one goes on working; returns the new one's id."""
+    await issuing.start(world.store, await issue_plan.plan(world.store, key.id), stage=lambda _stage: None)
+    return in_use(world, key)
 
 
-async def taken_back(app: Driver, key: Key, old: str) -> None:
-    """Undo the rotation of the selected key."""
-    await app.press("u")
-    await sees(app, "Undo the rotation")
-    await app.press("y")
-    await app.until(lambda: in_use(app.world, key) == old, "the old key is in use again")
-    await app.quiet()
+async def undone(world: World) -> None:
+    """Take the last change back, without the app."""
+    event = world.store.undoable()
+    assert event is not None
+    await undoing.undo(world.store, event)
 
 
 def dialog(app: Driver) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from keytui.providers import client
 from tests.tui.conftest import opened
-from tests.tui.issued import add, dialog, in_use, live, planned, rotated, says, taken_back
+from tests.tui.issued import add, dialog, in_use, live, planned, rotated, says, undone
 
 if TYPE_CHECKING:
     from keytui.settings import Settings
@@ -30,10 +30,9 @@ def settings(settings: Settings) -> Settings:
 
 async def test_after_an_undo_it_is_the_new_key_that_ends_and_the_screen_says_so(world: World) -> None:
     key, old = add(world)
+    new = await rotated(world, key)
+    await undone(world)
     async with opened(world) as app:
-        await rotated(app)
-        new = in_use(world, key)
-        await taken_back(app, key, old)
         await app.press("r")
         await says(app, "Ctrl+E End the new key now")
         for part in ("Undone", "The old key is in use again", "The new key works until"):
@@ -51,9 +50,8 @@ async def test_after_an_undo_it_is_the_new_key_that_ends_and_the_screen_says_so(
 
 async def test_end_of_an_undone_rotation_is_told_as_what_it_is(world: World) -> None:
     key, old = add(world)
-    async with opened(world) as app:
-        await rotated(app)
-        await taken_back(app, key, old)
+    await rotated(world, key)
+    await undone(world)
     world.store.hasten_rotation(world.store.rotations()[0].id)
     async with opened(world) as app:
         await app.until(lambda: app.toasts, "the end is told")
@@ -69,9 +67,9 @@ def deletes(world: World) -> int:
 
 
 async def test_retirement_that_failed_is_tried_again_with_a_growing_pause_and_told_once(world: World) -> None:
-    _key, old = add(world)
+    key, old = add(world)
+    await rotated(world, key)
     async with opened(world) as app:
-        await rotated(app)
         world.store.hasten_rotation(world.store.rotations()[0].id)
         world.server.admin.fault("error_500", "DELETE", times=2)
         tried, told = [], []
