@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from keytui.flows import issue_plan
+from keytui.model import Secret
 from keytui.providers import client
 from tests.tui.conftest import opened
 from tests.tui.issued import add, dialog, in_use, live, planned, rotated, says, undone
 
 if TYPE_CHECKING:
+    from keytui.model import Key
     from keytui.settings import Settings
     from tests.tui.conftest import World
 
@@ -103,3 +106,73 @@ async def test_what_the_person_looks_at_or_gives_up_is_not_tried_behind_their_ba
         await app.tick(7_200)
         await app.quiet()
     assert live(world) == [old]
+
+
+# --- no dead ends
+
+
+def second_admin(world: World, name: str, state: str = "valid") -> Key:
+    secret = Secret("sk-" + "admin-" + "Sec0nd" * 16)
+    world.server.register(secret, state)
+    return world.add(name, secret=secret, kind="admin", env="OPENAI_ADMIN_KEY")
+
+
+async def test_which_of_several_admin_keys_revokes_is_chosen(world: World, size: tuple[int, int]) -> None:
+    add(world)
+    second_admin(world, "aadmin", "invalid")
+    async with opened(world, size) as app:
+        await app.press("j")
+        assert app.selected == "bot"
+        await app.press("d", "r")
+        await says(app, "does not accept the admin key")
+        await app.press("enter", "down", "enter")
+        await says(app, "Type it to agree")
+        assert "Admin key zadmin" in dialog(app)
+        await app.type("bot")
+        await app.press("ctrl+s")
+        await says(app, "Revoked: OpenAI refuses the key.")
+    assert live(world) == []
+
+
+async def test_which_of_several_admin_keys_rotates_is_chosen(world: World, size: tuple[int, int]) -> None:
+    key, old = add(world)
+    second = second_admin(world, "zzadmin")
+    async with opened(world, size) as app:
+        await planned(app)
+        assert "Admin key zadmin" in dialog(app)
+        await app.press("shift+tab", "enter", "down", "enter")
+        await says(app, "Admin key zzadmin")
+        await says(app, "Ctrl+S")
+        await app.press("ctrl+s")
+        await says(app, "End the old key now")
+    assert world.store.rotations()[0].admin_key_id == second.id
+    assert live(world) == [old, in_use(world, key)]
+
+
+async def test_another_account_is_named_where_the_keys_own_is_gone(world: World) -> None:
+    key, _old = add(world)
+    organization = world.server.admin.organization
+    organization.delete_account(next(iter(organization.accounts)))
+    async with opened(world) as app:
+        await planned(app)
+        await app.press("ctrl+s")
+        await says(app, "✗ Issue OpenAI knows no such service account or project.")
+        await app.press("ctrl+r")
+        await says(app, "Ctrl+S Start")
+        assert "keytui-bot" in dialog(app)
+        await app.press("ctrl+s")
+        await says(app, "The new key is in use")
+    [account] = organization.accounts.values()
+    assert account.name == "keytui-bot"
+    assert live(world) == [in_use(world, key)]
+
+
+async def test_old_key_that_is_gone_is_told_as_the_command_tells_it(world: World) -> None:
+    key, old = add(world)
+    world.server.admin.organization.keys[old].deleted = True
+    plan = await issue_plan.plan(world.store, key.id)
+    async with opened(world) as app:
+        await planned(app)
+        assert plan.sentences[-1] in dialog(app)
+        assert "Old key's id" not in dialog(app)
+        assert "not revoked" not in dialog(app)

@@ -8,7 +8,7 @@ from textual import work
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from keytui.errors import KeytuiError, LeftBehind
+from keytui.errors import KeytuiError, LeftBehind, ProviderUnreachable
 from keytui.flows import issue_plan
 from keytui.flows.standing import NOTHING, ending, in_use, standing, still_works
 from keytui.providers import catalog
@@ -30,14 +30,11 @@ if TYPE_CHECKING:
     from keytui.tui.screens.following import Phase
 
 _LONGEST_HOURS = 8_760
+_UNKNOWN = 404
 
 
 class IssueScreen(Following):
-    """Rotates a key by its provider, or shows the rotation that is under way. Dismisses with "paste" for pasting.
-
-    Args:
-        admins: Names of the admin keys that can do it, the one to propose first.
-    """
+    """Rotates a key by its provider, or shows the rotation that is under way. Dismisses with "paste" for pasting."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", show=False),
@@ -49,19 +46,19 @@ class IssueScreen(Following):
     ]
 
     def __init__(self, store: Keystore, key: Key, admins: tuple[str, ...], *, clock: Callable[[], float]) -> None:
-        super().__init__(f"Rotate {key.name}", store, key, clock=clock)
-        self._admins = admins
+        super().__init__(f"Rotate {key.name}", store, key, admins, clock=clock)
         self._label = catalog.provider(key.provider).label
         self._plan: Plan | None = None
         self._rotation: Rotation | None = None
         self._left: LeftBehind | None = None
+        self._no_account = False
 
     # --- layout
 
     def compose_body(self) -> ComposeResult:
         """Lay out the plan, what can be chosen about it, and the stages."""
         yield Table(id="plan")
-        yield Field("Admin key", Input(self._admins[0] if self._admins else "", id="admin"), name="admin")
+        yield self.admin_field()
         yield Field("Account", Input(id="account"), name="account")
         yield Field("Old key's id", Input(placeholder="Not revoked without it", id="old"), name="old")
         grace = str(min(self._store.settings.grace_hours, _LONGEST_HOURS))
@@ -88,8 +85,8 @@ class IssueScreen(Following):
         if phase != "plan":
             self.query_one("#plan", Table).show(())
             for row in self.query(Field):
-                row.display = phase == "problem" and row.name == "admin" and len(self._admins) > 1
-            self.set_focus(None)
+                row.display = phase == "problem" and row.name == "admin" and self.several
+            self.set_focus(self.query_one("#admin") if phase == "problem" and self.several else None)
         paste, leave = Hint("Ctrl+N", "Paste one instead", "paste"), Hint("Esc", "Leave", "cancel")
         again = Hint("Ctrl+R", "Try again", "again")
         give_up = Hint("Ctrl+G", "Give it up anyway" if self._left else "Give it up", "give_up", danger=True)
@@ -115,17 +112,23 @@ class IssueScreen(Following):
     def _show_plan(self, plan: Plan) -> None:
         self._plan = plan
         self.enter("plan")
-        rows = [("In use now", f"{self._key.masked}  {self._label}"), ("Issued by", f"admin key {plan.admin.name}")]
+        rows = [("In use now", f"{self._key.masked}  {self._label}")]
+        if not self.several:
+            rows.append(("Issued by", f"admin key {plan.admin.name}"))
         if plan.home.project_id:
             rows.append(("Project", plan.home.project_id))
         if plan.home.account_name and not plan.needs_consent:
             rows.append(("Account", plan.home.account_name))
-        if plan.old is not None:
-            rows.append(("Old key", issue_plan.named(plan.old)))
+        if plan.old is not None or plan.gone:
+            rows.append(
+                ("Old key", issue_plan.named(plan.old) if plan.old is not None else issue_plan.not_listed(plan))
+            )
         if plan.ending is not None:
             rows.append(("First", f"{still_works(plan.ending)} and is revoked at once."))
         self.query_one("#plan", Table).show(rows)
-        shown = {"account": plan.needs_consent, "old": plan.old is None, "grace": plan.old is not None}
+        unsure = plan.old is None and not plan.gone
+        account = plan.needs_consent or self._no_account or bool(plan.home.account_id and not plan.home.account_name)
+        shown = {"admin": self.several, "account": account, "old": unsure, "grace": plan.old is not None}
         for row in self.query(Field):
             row.display = shown.get(row.name or "", False)
             row.say("")
@@ -137,13 +140,26 @@ class IssueScreen(Following):
                 " usage reports. Ctrl+S agrees.",
                 "warning",
             )
-        if plan.old is None:
-            self._row("old").say(_candidates(plan), "warning")
-        elif issuing_can_expire(plan):
+        elif account:
+            self._doubt_account(plan)
+        if unsure:
+            self._row("old").say(f"{issue_plan.not_listed(plan)} To have it revoked, give its id.", "warning")
+        elif plan.old is not None and issuing_can_expire(plan):
             self._row("grace").say(f"{self._label} is told this end at the switch; it cannot be taken back there.")
-        focused = "account" if plan.needs_consent else "old" if plan.old is None else "grace"
-        self.query_one(f"#{focused}", Input).focus()
+        focused = next((name for name in ("account", "old", "grace") if shown[name]), None)
+        self.set_focus(self.query_one(f"#{focused}") if focused is not None else None)
         self.query_one(Busy).stop()
+
+    def _doubt_account(self, plan: Plan) -> None:
+        """Offer to name another account than the key's own, which may be gone."""
+        own = plan.home.account_name or plan.home.account_id
+        field = self.query_one("#account", Input)
+        field.value = issue_plan.proposed_account(self._key) if self._no_account else ""
+        field.placeholder = own
+        said = f"Its own account {own} may be gone. Another one is made if there is none of its name."
+        if self._no_account:
+            said = f"{self._label} does not know {own}. This one is made if there is none of its name. Ctrl+S agrees."
+        self._row("account").say(said, "warning")
 
     def _row(self, name: str) -> Field:
         return next(row for row in self.query(Field) if row.name == name)
@@ -162,12 +178,14 @@ class IssueScreen(Following):
         if plan.old is not None and not (hours.isascii() and hours.isdigit() and int(hours) <= _LONGEST_HOURS):
             self._row("grace").say(f"Give whole hours, from 0 to {_LONGEST_HOURS}.", "error")
             return
-        if plan.needs_consent:
-            if not self._value("account"):
-                self._row("account").say("Name the service account that will own the new key.", "error")
-                return
-            plan = plan._replace(home=plan.home._replace(account_name=self._value("account")), needs_consent=False)
-        if plan.old is None and self._value("old"):
+        account = self._value("account") if self._row("account").display else ""
+        if plan.needs_consent and not account:
+            self._row("account").say("Name the service account that will own the new key.", "error")
+            return
+        if account:
+            home = plan.home._replace(account_id="", account_name=account)
+            plan = plan._replace(home=home, needs_consent=False)
+        if self._row("old").display and self._value("old"):
             self._make_plan(self._value("old"))  # shown with that key before anything starts
             return
         if plan.old is not None:
@@ -182,9 +200,13 @@ class IssueScreen(Following):
             self.enter("running")
             self.jobs.go_on(self._key, self._rotation)
         elif self._phase in ("failed", "problem"):
-            self.query_one(Stepper).reset()
-            self.enter("planning")
-            self._make_plan()
+            self.plan_again()
+
+    def plan_again(self) -> None:
+        """Show what a rotation would do now."""
+        self.query_one(Stepper).show(stages.rotation(self._label))
+        self.enter("planning")
+        self._make_plan()
 
     def action_give_up(self) -> None:
         """Give the rotation up: its new key is revoked, the old one stays. What cannot be revoked is asked about."""
@@ -245,10 +267,9 @@ class IssueScreen(Following):
 
     @work(exclusive=True, group="plan", description="plan a rotation", exit_on_error=False)
     async def _make_plan(self, old_key_id: str = "") -> None:
-        admin = self._value("admin") if len(self._admins) > 1 else ""
         try:
             plan = await access.call(
-                self.app, issue_plan.plan, self._store, self.key_id, admin=admin, old_key_id=old_key_id
+                self.app, issue_plan.plan, self._store, self.key_id, admin=self.admin, old_key_id=old_key_id
             )
         except KeytuiError as error:
             if old_key_id and self._phase == "plan":
@@ -324,6 +345,7 @@ class IssueScreen(Following):
     def _stopped(self, run: Run) -> None:
         error = self._left.cause if self._left is not None else run.error
         assert error is not None  # noqa: S101 - the caller looked
+        self._no_account = isinstance(error, ProviderUnreachable) and error.verdict.status == _UNKNOWN
         self.query_one(Stepper).mark(stages.at(run.rotation, run.stages), "failed", told(error))
         self.query_one(Busy).stop(standing(run.rotation) if self._left is None else self._left.sentence, "error")
         self.enter("failed")
@@ -335,10 +357,3 @@ def issuing_can_expire(plan: Plan) -> bool:
 
     found = issuer_for(plan.key.provider)
     return found is not None and found.can_expire
-
-
-def _candidates(plan: Plan) -> str:
-    if not plan.likely:
-        return f"Which key at {plan.label} this is cannot be known: the old key is not revoked, unless you give its id."
-    likely = ", ".join(issue_plan.named(each) for each in plan.likely[:3])
-    return f"Likely {likely}. It is revoked only if you give its id here."
