@@ -41,6 +41,7 @@ class Plan(NamedTuple):
         likely: Keys at the provider that may be this one. They are not touched.
         gone: Id that is known to be the old key's and that the provider no longer lists, or "".
         grace_s: Seconds the old key goes on working after the switch.
+        can_expire: The provider is told at the switch when the old key ends.
         needs_consent: The new key would belong to a service account, and the old one belongs to a person or to nobody
             known: the person has to name that account first. `home.account_name` is a proposal.
         ending: An earlier rotation whose old key still works; it is ended first.
@@ -56,6 +57,7 @@ class Plan(NamedTuple):
     likely: tuple[Remote, ...]
     gone: str
     grace_s: int
+    can_expire: bool
     needs_consent: bool
     ending: Rotation | None
     orphans: tuple[Remote, ...]
@@ -120,6 +122,7 @@ async def plan(
         likely=found.likely,
         gone=found.current.remote_id if found.gone else "",
         grace_s=store.settings.grace_hours * HOUR if grace_s is None else grace_s,
+        can_expire=found.can_expire,
         needs_consent=needs_consent,
         ending=ending,
         orphans=await asyncio.to_thread(_orphans, store, key, found),

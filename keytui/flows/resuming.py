@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from keytui.errors import StoreBusy, StoreError
 from keytui.flows import issuing, rotation
 from keytui.flows.issue_plan import until
 from keytui.flows.standing import ending
@@ -28,6 +29,19 @@ def waiting(store: Keystore, now: int) -> list[Rotation]:
 def in_grace(row: Rotation, now: int) -> bool:
     """Whether nothing is left to do but to wait for the end of the old key's grace period."""
     return row.state == "retiring" and row.retire_at is not None and row.retire_at > now
+
+
+def is_driven(store: Keystore, row: Rotation) -> bool:
+    """Whether a process drives a rotation at this moment."""
+    lock = store.rotation_lock(row.id)
+    try:
+        lock.acquire()
+    except StoreBusy:
+        return True
+    except StoreError:
+        return False
+    lock.release()
+    return False
 
 
 def next_step(store: Keystore, row: Rotation, *, due: bool) -> str:

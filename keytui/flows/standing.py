@@ -9,8 +9,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from keytui.model import Rotation
 
-NOTHING = "The old key is in use, and nothing is left of the new one."
-
 _BEFORE = {
     "planned": "A new one that may exist is looked for and revoked before another is made.",
     "issued": "The value of a new one was lost: it is revoked before another is made.",
@@ -22,6 +20,7 @@ _BEFORE = {
 _AFTER = {
     "switched": "still works.",
     "retiring": "still works, or is not proven dead.",
+    "done": "has ended.",
 }
 
 
@@ -37,16 +36,25 @@ def in_use(row: Rotation) -> str:
     return "The old key is in use again" if row.undone else "The new key is in use"
 
 
-def standing(row: Rotation | None) -> str:
-    """Say what state everything is in; None where the journal has nothing left of it."""
-    if row is None:
-        return NOTHING
+def nothing_left(*, revoking: bool) -> str:
+    """Say what state everything is in where the journal has nothing left of a rotation, or of a revocation."""
+    if revoking:
+        return "The key is as it was, and stays stored here."
+    return "The old key is in use, and nothing is left of the new one."
+
+
+def standing(row: Rotation) -> str:
+    """Say what state everything is in."""
+    if row.state == "abandoned":
+        return "The key in use stays, and its history says what is left at the provider."
     if row.kind == "revoked":
         return "The key is being revoked and then deleted here; it may be refused already."
     if row.state in _BEFORE:
         return f"The old key is in use. {_BEFORE[row.state]}"
     other = "new" if row.undone else "old"
-    return f"{in_use(row)}. The {other} one {_AFTER.get(row.state, 'has ended.')}"
+    if row.state == "done" and row.retiring_version is None:
+        return f"{in_use(row)}. The {other} one was not revoked: delete it on the provider's page."
+    return f"{in_use(row)}. The {other} one {_AFTER[row.state]}"
 
 
 def still_works(row: Rotation) -> str:

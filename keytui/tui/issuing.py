@@ -39,6 +39,7 @@ class Run:
         rotation: The journal's row, as it was when this began and is once it ended; None when nothing is left to do.
         undone: Whether the switch was taken back, so that it is the new key that ends.
         revoking: Whether the key itself is being revoked, not replaced.
+        unread: Whether the journal could not be read once it ended.
         tries: How many have failed before this one.
         next_at: When it is tried again, in seconds since the epoch, after it stopped with an error.
     """
@@ -52,6 +53,7 @@ class Run:
         self.outcome: Outcome | None = None
         self.rotation = rotation
         self.undone = rotation is not None and rotation.undone
+        self.unread = False
         self.tries = 0
         self.next_at = 0.0
 
@@ -170,7 +172,7 @@ class Issuing(Jobs):
             run.undone = newest is not None and newest.undone
             run.rotation = newest if newest is not None and newest.state not in ("done", "abandoned") else None
         except KeytuiError as error:
-            run.error = run.error or error
+            run.error, run.unread = run.error or error, True
         self._moved(run)
         self.load()
         self._tell_end(run, quiet=quiet)

@@ -10,7 +10,7 @@ from keytui.flows import issue_plan
 from keytui.model import Secret
 from keytui.providers import client
 from tests.tui.conftest import opened
-from tests.tui.issued import add, dialog, in_use, live, planned, rotated, says, undone
+from tests.tui.issued import ADMIN, add, dialog, in_use, live, planned, rotated, says, undone
 
 if TYPE_CHECKING:
     from keytui.model import Key
@@ -176,3 +176,67 @@ async def test_old_key_that_is_gone_is_told_as_the_command_tells_it(world: World
         assert plan.sentences[-1] in dialog(app)
         assert "Old key's id" not in dialog(app)
         assert "not revoked" not in dialog(app)
+
+
+# --- the stage is the one where it stands
+
+
+async def test_revocation_is_shown_as_one_under_r(world: World) -> None:
+    key, old = add(world)
+    world.store.plan_revocation(key.id, admin_key_id=world.store.find("zadmin").id)
+    world.server.admin.fault("error_500", "DELETE", times=9)
+    async with opened(world) as app:
+        assert app.toasts.startswith("The revocation of “bot” stopped: ")
+        await app.press("r")
+        await says(app, "Ctrl+R Try again")
+        assert "Revoke bot" in dialog(app)
+        assert "✗ Revoke" in dialog(app)
+        for part in ("Issue", "Switch", "earlier", "Interrupted"):
+            assert part not in dialog(app)
+        await app.press("ctrl+g")
+        await says(app, "Give it up anyway")
+        assert "✗ Revoke" in dialog(app)
+        assert "Issue" not in dialog(app)
+        assert live(world) == [old]
+        world.server.admin.clear_faults()
+        await app.press("ctrl+r")
+        await says(app, "Done. The key is revoked, refused by its provider, and deleted here.")
+    assert live(world) == []
+
+
+async def test_what_another_process_does_is_told_as_that_until_it_has_ended(world: World) -> None:
+    key, _old = add(world)
+    await rotated(world, key)
+    [row] = world.store.rotations()
+    lock = world.store.rotation_lock(row.id)
+    lock.acquire()
+    world.store.hasten_rotation(row.id)
+    async with opened(world) as app:
+        await app.press("r")
+        await says(app, "Another keytui is working on this rotation")
+        assert "◌ Retire" in dialog(app)
+        for part in ("Interrupted", "✗", "Try again", "Give it up"):
+            assert part not in dialog(app)
+        world.store.end_retirement(row.id, "Revoked.")
+        await says(app, "Another keytui has finished it. The new key is in use.")
+        lock.release(ended=True)
+
+
+async def test_failure_is_marked_at_the_stage_where_it_is(world: World) -> None:
+    key, _old = add(world)
+    await rotated(world, key)
+    world.store.hasten_rotation(world.store.rotations()[0].id)
+    world.server.admin.fault("error_500", "DELETE", times=2)
+    async with opened(world) as app:
+        await app.press("r")
+        await says(app, "✗ Retire")
+        assert "The new key is in use. The old one still works, or is not proven dead." in dialog(app)
+        await app.press("ctrl+r")
+        await app.until(lambda: deletes(world) == 2)
+        await says(app, "✗ Retire")
+        assert dialog(app).count("✗") == 1
+        world.server.register(ADMIN, "invalid")
+        await app.press("ctrl+g")
+        await says(app, "Give it up anyway")
+        assert "✗ Retire" in dialog(app)
+        assert dialog(app).count("✗") == 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from textual import on
 from textual.content import Content
-from textual.widgets import Select, Static
+from textual.widgets import Input, Select, Static
 
 from keytui.tui import messages, words
 from keytui.tui.screens.dialog import Dialog
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from keytui.storage.keystore import Keystore
     from keytui.tui.issuing import Issuing, Run
 
-    Phase = Literal["planning", "problem", "plan", "running", "waiting", "failed", "done"]
+    Phase = Literal["planning", "problem", "plan", "running", "elsewhere", "waiting", "failed", "done"]
 
 _LABEL = 16  # where the values of a dialog's fields begin
 
@@ -73,6 +73,14 @@ class Following(Dialog[str]):
     def admin(self) -> str:
         """Name of the admin key that was chosen, or "" where there is no choice."""
         return str(self.query_one("#admin", Select).value) if self.several else ""
+
+    def row(self, name: str) -> Field:
+        """Return a field by its name."""
+        return next(row for row in self.query(Field) if row.name == name)
+
+    def value(self, name: str) -> str:
+        """Return what stands in a field of one line."""
+        return self.query_one(f"#{name}", Input).value.strip()
 
     @on(Select.Changed, "#admin")
     def _admin_chosen(self) -> None:

@@ -8,9 +8,8 @@ from textual import work
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from keytui.errors import KeytuiError, LeftBehind, ProviderUnreachable
-from keytui.flows import issue_plan
-from keytui.flows.standing import NOTHING, ending, in_use, standing, still_works
+from keytui.errors import KeyNotFound, KeytuiError, LeftBehind, ProviderUnreachable, StoreBusy
+from keytui.flows import issue_plan, resuming, standing
 from keytui.providers import catalog
 from keytui.tui import access
 from keytui.tui.screens import stages
@@ -19,7 +18,7 @@ from keytui.tui.widgets.field import Busy, Field, Hint
 from keytui.tui.widgets.stepper import Stepper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from textual.app import ComposeResult
 
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 
 _LONGEST_HOURS = 8_760
 _UNKNOWN = 404
+_LOOK_SECONDS = 1
+_REVOKED = "Done. The key is revoked, refused by its provider, and deleted here."
 
 
 class IssueScreen(Following):
@@ -72,7 +73,7 @@ class IssueScreen(Following):
             row.display = False
         run = self.jobs.runs.get(self.key_id)
         if run is not None and run.running:
-            self._begun(run.rotation)
+            self._begun(run.rotation, revoking=run.revoking)
             self.enter("running")
             self.show_run(run)
         else:
@@ -96,6 +97,7 @@ class IssueScreen(Following):
             "problem": (again, paste, leave),
             "plan": (Hint("Ctrl+S", "Start", "start"), paste, Hint("Esc", "Cancel", "cancel")),
             "running": (Hint("Esc", "Leave it running", "cancel"),),
+            "elsewhere": (leave,),
             "waiting": (Hint("Enter", "Close", "close"), end),
             "failed": (again, *((give_up,) if self._rotation is not None else ()), leave),
             "done": (Hint("Enter", "Close", "close"),),
@@ -107,25 +109,12 @@ class IssueScreen(Following):
     @property
     def _ending(self) -> str:
         """What the key is called that ends."""
-        return ending(self._rotation) if self._rotation is not None else "old key"
+        return standing.ending(self._rotation) if self._rotation is not None else "old key"
 
     def _show_plan(self, plan: Plan) -> None:
         self._plan = plan
         self.enter("plan")
-        rows = [("In use now", f"{self._key.masked}  {self._label}")]
-        if not self.several:
-            rows.append(("Issued by", f"admin key {plan.admin.name}"))
-        if plan.home.project_id:
-            rows.append(("Project", plan.home.project_id))
-        if plan.home.account_name and not plan.needs_consent:
-            rows.append(("Account", plan.home.account_name))
-        if plan.old is not None or plan.gone:
-            rows.append(
-                ("Old key", issue_plan.named(plan.old) if plan.old is not None else issue_plan.not_listed(plan))
-            )
-        if plan.ending is not None:
-            rows.append(("First", f"{still_works(plan.ending)} and is revoked at once."))
-        self.query_one("#plan", Table).show(rows)
+        self.query_one("#plan", Table).show(self._facts(plan))
         unsure = plan.old is None and not plan.gone
         account = plan.needs_consent or self._no_account or bool(plan.home.account_id and not plan.home.account_name)
         shown = {"admin": self.several, "account": account, "old": unsure, "grace": plan.old is not None}
@@ -135,7 +124,7 @@ class IssueScreen(Following):
         if plan.needs_consent:
             self.query_one("#account", Input).value = plan.home.account_name
             who = "belongs to a person" if plan.old is not None and plan.old.owner == "user" else "may be a person's"
-            self._row("account").say(
+            self.row("account").say(
                 f"The key so far {who}; the new one will belong to this service account, which changes who owns it in"
                 " usage reports. Ctrl+S agrees.",
                 "warning",
@@ -143,12 +132,25 @@ class IssueScreen(Following):
         elif account:
             self._doubt_account(plan)
         if unsure:
-            self._row("old").say(f"{issue_plan.not_listed(plan)} To have it revoked, give its id.", "warning")
-        elif plan.old is not None and issuing_can_expire(plan):
-            self._row("grace").say(f"{self._label} is told this end at the switch; it cannot be taken back there.")
+            self.row("old").say(f"{issue_plan.not_listed(plan)} To have it revoked, give its id.", "warning")
+        elif plan.old is not None and plan.can_expire:
+            self.row("grace").say(f"{self._label} is told this end at the switch; it cannot be taken back there.")
         focused = next((name for name in ("account", "old", "grace") if shown[name]), None)
         self.set_focus(self.query_one(f"#{focused}") if focused is not None else None)
         self.query_one(Busy).stop()
+
+    def _facts(self, plan: Plan) -> list[tuple[str, str]]:
+        old = issue_plan.named(plan.old) if plan.old is not None else issue_plan.not_listed(plan) if plan.gone else ""
+        first = f"{standing.still_works(plan.ending)} and is revoked at once." if plan.ending is not None else ""
+        rows = [
+            ("In use now", f"{self._key.masked}  {self._label}"),
+            ("Issued by", "" if self.several else f"admin key {plan.admin.name}"),
+            ("Project", plan.home.project_id),
+            ("Account", "" if plan.needs_consent else plan.home.account_name),
+            ("Old key", old),
+            ("First", first),
+        ]
+        return [(label, value) for label, value in rows if value]
 
     def _doubt_account(self, plan: Plan) -> None:
         """Offer to name another account than the key's own, which may be gone."""
@@ -159,13 +161,7 @@ class IssueScreen(Following):
         said = f"Its own account {own} may be gone. Another one is made if there is none of its name."
         if self._no_account:
             said = f"{self._label} does not know {own}. This one is made if there is none of its name. Ctrl+S agrees."
-        self._row("account").say(said, "warning")
-
-    def _row(self, name: str) -> Field:
-        return next(row for row in self.query(Field) if row.name == name)
-
-    def _value(self, name: str) -> str:
-        return self.query_one(f"#{name}", Input).value.strip()
+        self.row("account").say(said, "warning")
 
     # --- what the person does
 
@@ -174,19 +170,19 @@ class IssueScreen(Following):
         if self._phase != "plan" or self._plan is None:
             return
         plan = self._plan
-        hours = self._value("grace")
+        hours = self.value("grace")
         if plan.old is not None and not (hours.isascii() and hours.isdigit() and int(hours) <= _LONGEST_HOURS):
-            self._row("grace").say(f"Give whole hours, from 0 to {_LONGEST_HOURS}.", "error")
+            self.row("grace").say(f"Give whole hours, from 0 to {_LONGEST_HOURS}.", "error")
             return
-        account = self._value("account") if self._row("account").display else ""
+        account = self.value("account") if self.row("account").display else ""
         if plan.needs_consent and not account:
-            self._row("account").say("Name the service account that will own the new key.", "error")
+            self.row("account").say("Name the service account that will own the new key.", "error")
             return
         if account:
             home = plan.home._replace(account_id="", account_name=account)
             plan = plan._replace(home=home, needs_consent=False)
-        if self._row("old").display and self._value("old"):
-            self._make_plan(self._value("old"))  # shown with that key before anything starts
+        if self.row("old").display and self.value("old"):
+            self._make_plan(self.value("old"))  # shown with that key before anything starts
             return
         if plan.old is not None:
             plan = plan._replace(grace_s=int(hours) * issue_plan.HOUR)
@@ -197,9 +193,14 @@ class IssueScreen(Following):
     def action_again(self) -> None:
         """Go on with what stopped, or look again."""
         if self._phase == "failed" and self._rotation is not None:
+            self._begun(self._rotation, revoking=self._rotation.kind == "revoked")
             self.enter("running")
             self.jobs.go_on(self._key, self._rotation)
-        elif self._phase in ("failed", "problem"):
+        elif self._phase == "failed":
+            self.query_one(Stepper).show(stages.rotation(self._label))
+            self.enter("planning")
+            self._look()
+        elif self._phase == "problem":
             self.plan_again()
 
     def plan_again(self) -> None:
@@ -254,16 +255,25 @@ class IssueScreen(Following):
     async def _look(self) -> None:
         try:
             rows = await access.run(self.app, self._store.rotations)
+            row = next((each for each in rows if each.key_id == self.key_id), None)
+            driven = row is not None and await access.run(self.app, resuming.is_driven, self._store, row)
+            if row is None and self._phase == "elsewhere" and self._rotation is not None:
+                self._ended_elsewhere(await access.run(self.app, self._store.rotation, self._rotation.id))
+                return
+        except KeyNotFound:
+            self._done(_REVOKED)
+            return
         except KeytuiError as error:
             self._problem(error)
             return
-        row = next((each for each in rows if each.key_id == self.key_id), None)
-        if row is not None and row.kind == "pasted":
-            self.dismiss("paste")
-        elif row is not None:
-            self._show_row(row)
-        else:
+        if row is None:
             self._make_plan()
+        elif row.kind == "pasted":
+            self.dismiss("paste")
+        elif driven:
+            self._show_elsewhere(row)
+        else:
+            self._show_row(row)
 
     @work(exclusive=True, group="plan", description="plan a rotation", exit_on_error=False)
     async def _make_plan(self, old_key_id: str = "") -> None:
@@ -273,7 +283,7 @@ class IssueScreen(Following):
             )
         except KeytuiError as error:
             if old_key_id and self._phase == "plan":
-                self._row("old").say(told(error), "error")
+                self.row("old").say(told(error), "error")
             else:
                 self._problem(error)
         else:
@@ -285,75 +295,102 @@ class IssueScreen(Following):
 
     # --- how it is going
 
-    def _begun(self, row: Rotation | None) -> None:
-        """Show what the journal knows."""
+    def _begun(self, row: Rotation | None, *, revoking: bool = False) -> None:
+        """Show the stages of what has begun, as far as the journal knows them."""
         self._rotation = row
         if row is not None:
             self.query_one(Stepper).show(stages.of(row, self._label))
+        if revoking:
+            self.show_title(f"Revoke {self._key.name}")
+            self.query_one(Stepper).show(stages.revocation(self._label))
 
     def _show_row(self, row: Rotation) -> None:
-        """Show a rotation that no worker of this app drives: left by another run, or waiting."""
-        self._begun(row)
-        if row.state in ("switched", "retiring") and (row.retire_at or 0) > self._clock():
+        """Show a rotation that nobody drives: left by another run, or waiting."""
+        self._begun(row, revoking=row.kind == "revoked")
+        if resuming.in_grace(row, int(self._clock())):
             self._wait(row)
+        elif row.note:
+            run = self.jobs.runs.get(self.key_id)
+            self._show_failure(row, row.note, run.stages if run is not None else (), revoking=row.kind == "revoked")
         else:
-            note = f"{row.note} " if row.note else ""
-            self.query_one(Busy).stop(f"Interrupted. {note}{standing(row)}", "warning")
+            self.query_one(Busy).stop(f"Interrupted. {standing.standing(row)}", "warning")
             self.enter("failed")
+
+    def _show_elsewhere(self, row: Rotation) -> None:
+        """Show that another process drives it, and look again in a moment."""
+        self._begun(row, revoking=row.kind == "revoked")
+        at = stages.at(row, (), revoking=row.kind == "revoked")
+        self.query_one(Stepper).mark(at, "running", "Under way")
+        self.query_one(Busy).start("Another keytui is working on this rotation")
+        self.enter("elsewhere")
+        self.set_timer(_LOOK_SECONDS, self._look_again, name="look whether another process has ended")
+
+    def _look_again(self) -> None:
+        if self._phase == "elsewhere":
+            self._look()
 
     def show_run(self, run: Run) -> None:
         """Show how far the worker is, and what leaving means; or how it ended."""
         super().show_run(run)
         if run.running:
-            switched = "switched" in run.stages or "retiring" in run.stages
+            switched = run.revoking or "switched" in run.stages or "retiring" in run.stages
             before = "Until the switch the old key is in use and nothing is lost by leaving"
             self.query_one(Busy).start("It goes on when this screen is left" if switched else before)
 
     def ended(self, run: Run) -> None:
         """Show how the worker ended."""
         left, self._left = self._left, run.error if isinstance(run.error, LeftBehind) else None
-        self._rotation = run.rotation
-        busy = self.query_one(Busy)
+        self._rotation = row = run.rotation
         outcome = run.outcome
         if run.error is not None:
-            self._stopped(run)
-        elif run.rotation is not None and run.rotation.state in ("switched", "retiring"):
-            self._wait(run.rotation)
+            self._stopped(run, run.error)
+        elif row is not None and row.state in ("switched", "retiring"):
+            self._wait(row)
+        elif outcome is not None and outcome.state == "abandoned":
+            self._done(f"Given up. {left.sentence if left else standing.nothing_left(revoking=run.revoking)}")
+        elif outcome is not None and outcome.key is None:
+            self._done(_REVOKED)
+        elif run.undone:
+            self._done("Done. The old key is in use; the new one is gone for good.")
+        elif outcome is not None and not outcome.revoked:
+            self._done("Done. The new key is in use. The old one was not revoked: delete it on the provider's page.")
         else:
-            if outcome is not None and outcome.state == "abandoned":
-                busy.stop(f"Given up. {NOTHING if left is None else left.sentence}")
-            elif outcome is not None and outcome.key is None:
-                busy.stop("Done. The key is revoked, refused by its provider, and deleted here.")
-            elif run.undone:
-                busy.stop("Done. The old key is in use; the new one is gone for good.")
-            elif outcome is not None and not outcome.revoked:
-                busy.stop("Done. The new key is in use. The old one was not revoked: delete it on the provider's page.")
-            else:
-                busy.stop("Done. The new key is in use; this rotation can no longer be undone.")
-            self.enter("done")
+            self._done("Done. The new key is in use; this rotation can no longer be undone.")
+
+    def _ended_elsewhere(self, row: Rotation) -> None:
+        self._begun(row, revoking=row.kind == "revoked")
+        how = "given it up" if row.state == "abandoned" else "finished it"
+        self._done(f"Another keytui has {how}. {standing.standing(row)}")
+
+    def _done(self, sentence: str) -> None:
+        self.query_one(Busy).stop(sentence)
+        self.enter("done")
 
     def _wait(self, row: Rotation) -> None:
         when = issue_plan.until(row.retire_at or 0)
-        self.query_one(Stepper).mark("retiring", "running", f"The {ending(row)} works until {when}")
+        self.query_one(Stepper).mark("retiring", "running", f"The {standing.ending(row)} works until {when}")
         more = f" Until {when}, u in the list takes the switch back."
         if row.undone:
             ends = self._key.expires_at
             more = f" {self._label} ends it {issue_plan.until(ends)}: rotate it before." if ends is not None else ""
-        self.query_one(Busy).stop(f"{in_use(row)}.{more}")
+        self.query_one(Busy).stop(f"{standing.in_use(row)}.{more}")
         self.enter("waiting")
 
-    def _stopped(self, run: Run) -> None:
-        error = self._left.cause if self._left is not None else run.error
-        assert error is not None  # noqa: S101 - the caller looked
+    def _stopped(self, run: Run, error: KeytuiError) -> None:
+        if isinstance(error, StoreBusy) and run.rotation is not None and self._phase != "planning":
+            self.enter("planning")  # what another process does is no failure
+            self._look()
+            return
+        if isinstance(error, LeftBehind):
+            error = error.cause
         self._no_account = isinstance(error, ProviderUnreachable) and error.verdict.status == _UNKNOWN
-        self.query_one(Stepper).mark(stages.at(run.rotation, run.stages), "failed", told(error))
-        self.query_one(Busy).stop(standing(run.rotation) if self._left is None else self._left.sentence, "error")
+        self._show_failure(run.rotation, told(error), run.stages, revoking=run.revoking)
+        if run.unread:
+            self.query_one(Busy).stop("How far it got cannot be read now. Try again once the store can be.", "error")
+
+    def _show_failure(self, row: Rotation | None, why: str, reached: Container[str], *, revoking: bool) -> None:
+        """Show at which stage it failed, and what state everything is in."""
+        self.query_one(Stepper).mark(stages.at(row, reached, revoking=revoking), "failed", why)
+        state = standing.nothing_left(revoking=revoking) if row is None else standing.standing(row)
+        self.query_one(Busy).stop(self._left.sentence if self._left is not None else state, "error")
         self.enter("failed")
-
-
-def issuing_can_expire(plan: Plan) -> bool:
-    """Whether the provider is told when the old key ends."""
-    from keytui.providers.issuers import issuer_for
-
-    found = issuer_for(plan.key.provider)
-    return found is not None and found.can_expire

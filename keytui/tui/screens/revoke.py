@@ -102,20 +102,14 @@ class RevokeScreen(Following):
         elif phase == "running":
             self.query_one(Busy).start("A revoked key cannot be brought back")
 
-    def _row(self, name: str) -> Field:
-        return next(row for row in self.query(Field) if row.name == name)
-
-    def _value(self, name: str) -> str:
-        return self.query_one(f"#{name}", Input).value.strip()
-
     def action_start(self) -> None:
         """Revoke the key once its name was typed; look it up by its id where that is asked for."""
-        if self._phase == "problem" and self._row("old").display and self._value("old"):
+        if self._phase == "problem" and self.row("old").display and self.value("old"):
             self.action_again()
         if self._phase != "plan" or self._plan is None:
             return
-        if self._value("name") != self._key.name:
-            self._row("name").say(f"Type {self._key.name} to revoke it.", "error")
+        if self.value("name") != self._key.name:
+            self.row("name").say(f"Type {self._key.name} to revoke it.", "error")
             return
         self.enter("running")
         self.jobs.revoke(self._plan)
@@ -138,13 +132,13 @@ class RevokeScreen(Following):
     async def _make_plan(self) -> None:
         try:
             plan = await access.call(
-                self.app, revoking.plan, self._store, self.key_id, admin=self.admin, old_key_id=self._value("old")
+                self.app, revoking.plan, self._store, self.key_id, admin=self.admin, old_key_id=self.value("old")
             )
         except KeytuiError as error:
             self.query_one(Busy).stop(f"{told(error)} Nothing was revoked.", "error")
             self.enter("problem")
             if isinstance(error, UsageError) and "old-key-id" in error.hint:
-                self._row("old").display = True
+                self.row("old").display = True
                 self.query_one("#old", Input).focus()
                 self.show_keys((Hint("Ctrl+S", "Look it up", "start"), Hint("Esc", "Cancel", "cancel")))
             return

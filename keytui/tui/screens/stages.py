@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from keytui.model import Rotation
 
-_BEHIND = {"issued": 1, "stored": 2, "verified": 3, "switched": 4, "retiring": 4}
+_BEHIND = {"issued": 1, "stored": 2, "verified": 3, "switched": 4, "retiring": 4, "done": 6}
 """How many stages are behind a rotation in this state."""
 
 
@@ -57,14 +57,14 @@ def of(row: Rotation, label: str) -> tuple[Step, ...]:
     return tuple(steps.values())
 
 
-def at(row: Rotation | None, told: Container[str]) -> str:
+def at(row: Rotation | None, told: Container[str], *, revoking: bool) -> str:
     """Return the stage at which a rotation stands, or at which it ended where the journal has nothing left of it.
 
     Args:
-        told: Names of the stages that this run has got to.
+        told: Names of the stages that a run has got to.
+        revoking: It is a revocation.
     """
-    if row is None:
-        return next((name for name in reversed(issuing.STAGES) if name in told), "issued")
-    if "done" in told:
-        return "done"
-    return issuing.STAGES[_BEHIND.get(row.state, 0)] if row.kind == "issued" else "retiring"
+    if "done" in told or row is None:
+        first = "retiring" if revoking else "issued"
+        return next((name for name in reversed(issuing.STAGES) if name in told), first)
+    return "retiring" if revoking else issuing.STAGES[_BEHIND.get(row.state, 0)]
