@@ -31,9 +31,9 @@ def ending(row: Rotation) -> str:
     return "new key" if row.undone else "old key"
 
 
-def in_use(row: Rotation) -> str:
+def in_use(*, undone: bool) -> str:
     """Say which key is in use once a rotation has switched, without a full stop."""
-    return "The old key is in use again" if row.undone else "The new key is in use"
+    return "The old key is in use again" if undone else "The new key is in use"
 
 
 def nothing_left(*, revoking: bool) -> str:
@@ -53,8 +53,8 @@ def standing(row: Rotation) -> str:
         return f"The old key is in use. {_BEFORE[row.state]}"
     other = "new" if row.undone else "old"
     if row.state == "done" and row.retiring_version is None:
-        return f"{in_use(row)}. The {other} one was not revoked: delete it on the provider's page."
-    return f"{in_use(row)}. The {other} one {_AFTER[row.state]}"
+        return f"{in_use(undone=row.undone)}. The {other} one was not revoked: delete it on the provider's page."
+    return f"{in_use(undone=row.undone)}. The {other} one {_AFTER[row.state]}"
 
 
 def still_works(row: Rotation) -> str:

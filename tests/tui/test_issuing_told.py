@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from keytui.errors import StoreRefused
 from keytui.flows import issue_plan
 from keytui.model import Secret
 from keytui.providers import client
+from keytui.storage.keystore import Keystore
 from tests.tui.conftest import opened
 from tests.tui.issued import ADMIN, add, dialog, in_use, live, planned, rotated, says, undone
 
@@ -38,14 +40,14 @@ async def test_after_an_undo_it_is_the_new_key_that_ends_and_the_screen_says_so(
     async with opened(world) as app:
         await app.press("r")
         await says(app, "Ctrl+E End the new key now")
-        for part in ("Undone", "The old key is in use again", "The new key works until"):
+        for part in ("Undone", "The old key is in use again until", "when OpenAI ends it", "The new key works until"):
             assert part in dialog(app)
         for part in ("The new key is in use", "takes the switch back", "The old key is revoked"):
             assert part not in dialog(app)
         await app.press("ctrl+e")
         await says(app, "End the new key now?")
         await app.press("y")
-        await says(app, "Done. The old key is in use")
+        await says(app, "Done. The new key is gone for good. The old key is in use again until ")
         for part in ("The new key is revoked", "The new key is refused"):
             assert part in dialog(app)
         assert live(world) == [old] == [in_use(world, key)] != [new]
@@ -217,6 +219,8 @@ async def test_what_another_process_does_is_told_as_that_until_it_has_ended(worl
         assert "◌ Retire" in dialog(app)
         for part in ("Interrupted", "✗", "Try again", "Give it up"):
             assert part not in dialog(app)
+        await app.tick(60)  # the app looks for grace periods that are over, and finds this one taken
+        await app.quiet()
         world.store.end_retirement(row.id, "Revoked.")
         await says(app, "Another keytui has finished it. The new key is in use.")
         lock.release(ended=True)
@@ -240,3 +244,21 @@ async def test_failure_is_marked_at_the_stage_where_it_is(world: World) -> None:
         await says(app, "Give it up anyway")
         assert "✗ Retire" in dialog(app)
         assert dialog(app).count("✗") == 1
+
+
+async def test_key_that_cannot_be_stored_fails_at_that_stage_and_is_taken_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, old = add(world)
+
+    def refuse(*_arguments: object) -> NoReturn:
+        raise StoreRefused("The disk is full.", "Make room.")
+
+    monkeypatch.setattr(Keystore, "keep_issued", refuse)
+    async with opened(world) as app:
+        await planned(app)
+        await app.press("ctrl+s")
+        await says(app, "✗ Store The disk is full. Make room.")
+        assert "✓ Issue" in dialog(app)
+        assert "The old key is in use, and nothing is left of the new one." in dialog(app)
+    assert live(world) == [old] == [in_use(world, key)]

@@ -339,6 +339,10 @@ class IssueScreen(Following):
 
     def ended(self, run: Run) -> None:
         """Show how the worker ended."""
+        if isinstance(run.error, StoreBusy) and self._rotation is not None:
+            self.enter("elsewhere")  # what another process does is no failure
+            self._look()
+            return
         left, self._left = self._left, run.error if isinstance(run.error, LeftBehind) else None
         self._rotation = row = run.rotation
         outcome = run.outcome
@@ -351,7 +355,7 @@ class IssueScreen(Following):
         elif outcome is not None and outcome.key is None:
             self._done(_REVOKED)
         elif run.undone:
-            self._done("Done. The old key is in use; the new one is gone for good.")
+            self._done(f"Done. The new key is gone for good. {standing.in_use(undone=True)}{self._its_end()}.")
         elif outcome is not None and not outcome.revoked:
             self._done("Done. The new key is in use. The old one was not revoked: delete it on the provider's page.")
         else:
@@ -369,18 +373,18 @@ class IssueScreen(Following):
     def _wait(self, row: Rotation) -> None:
         when = issue_plan.until(row.retire_at or 0)
         self.query_one(Stepper).mark("retiring", "running", f"The {standing.ending(row)} works until {when}")
-        more = f" Until {when}, u in the list takes the switch back."
+        more = f". Until {when}, u in the list takes the switch back."
         if row.undone:
-            ends = self._key.expires_at
-            more = f" {self._label} ends it {issue_plan.until(ends)}: rotate it before." if ends is not None else ""
-        self.query_one(Busy).stop(f"{standing.in_use(row)}.{more}")
+            more = f"{self._its_end()}. To rotate again before, end the new key first."
+        self.query_one(Busy).stop(f"{standing.in_use(undone=row.undone)}{more}")
         self.enter("waiting")
 
+    def _its_end(self) -> str:
+        """Say when the provider ends the key that is in use, which it was told at the switch."""
+        ends = self._key.expires_at
+        return f" until {issue_plan.until(ends)}, when {self._label} ends it" if ends is not None else ""
+
     def _stopped(self, run: Run, error: KeytuiError) -> None:
-        if isinstance(error, StoreBusy) and run.rotation is not None and self._phase != "planning":
-            self.enter("planning")  # what another process does is no failure
-            self._look()
-            return
         if isinstance(error, LeftBehind):
             error = error.cause
         self._no_account = isinstance(error, ProviderUnreachable) and error.verdict.status == _UNKNOWN

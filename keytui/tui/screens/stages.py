@@ -50,7 +50,7 @@ def of(row: Rotation, label: str) -> tuple[Step, ...]:
     for name in behind:
         steps[name] = steps[name]._replace(state="done", sentence="Done earlier")
     if row.undone:
-        steps["switched"] = steps["switched"]._replace(state="skipped", sentence=f"Undone. {in_use(row)}")
+        steps["switched"] = steps["switched"]._replace(state="skipped", sentence=f"Undone. {in_use(undone=True)}")
     which = f"The {ending(row)}"
     steps["retiring"] = steps["retiring"]._replace(sentence=f"{which} is revoked when its time is over")
     steps["done"] = steps["done"]._replace(sentence=f"{which} answers 401")
