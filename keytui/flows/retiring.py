@@ -69,12 +69,12 @@ async def finish(run: Run, rotation: Rotation, key: Key) -> bool:
     issuer = await run.issuer(rotation, key)
     run.tell(Stage("retiring", "running", f"Revoking the {which}"))
     await _revoke(run, issuer, rotation, retiring)
+    run.tell(Stage("retiring", "done", f"{issuer.label} has revoked the {which}"))
     run.tell(Stage("done", "running", f"Waiting until the {which} is refused"))
     await _prove(run, issuer, key, retiring, which)
     await sweep(run, issuer, rotation, keep=await asyncio.to_thread(_ids_in_use, run, rotation))
     sentence = f"Revoked at {issuer.label}, and proven: the key is refused there."
     await asyncio.to_thread(run.store.end_retirement, rotation.id, sentence)
-    run.tell(Stage("retiring", "done", f"The {which} is revoked"))
     run.tell(Stage("done", "done", f"The {which} is refused, and its value is deleted here"))
     return True
 

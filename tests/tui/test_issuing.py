@@ -254,6 +254,7 @@ async def test_start_with_a_locked_store_asks_nothing(world: World, monkeypatch:
     monkeypatch.setattr(Keystore, "read", locked)
     async with opened(world) as app:
         await app.until(lambda: app.main.key is not None and app.main.key.state == "rotating")
+        await app.quiet()
         assert app.app.screen is app.main
         assert not app.app.runs
         assert app.toasts == ""

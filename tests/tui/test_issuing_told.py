@@ -48,7 +48,7 @@ async def test_after_an_undo_it_is_the_new_key_that_ends_and_the_screen_says_so(
         await says(app, "End the new key now?")
         await app.press("y")
         await says(app, "Done. The new key is gone for good. The old key is in use again until ")
-        for part in ("The new key is revoked", "The new key is refused"):
+        for part in ("OpenAI has revoked the new key", "The new key is refused"):
             assert part in dialog(app)
         assert live(world) == [old] == [in_use(world, key)] != [new]
 
@@ -262,3 +262,33 @@ async def test_key_that_cannot_be_stored_fails_at_that_stage_and_is_taken_back(
         assert "✓ Issue" in dialog(app)
         assert "The old key is in use, and nothing is left of the new one." in dialog(app)
     assert live(world) == [old] == [in_use(world, key)]
+
+
+async def test_revocation_that_is_not_proven_fails_at_its_proof(world: World) -> None:
+    key, old = add(world)
+    await rotated(world, key)
+    world.store.hasten_rotation(world.store.rotations()[0].id)
+    world.server.admin.revocation_lag = 999
+    async with opened(world) as app:
+        await app.press("r")
+        await says(app, "Ctrl+R Try again")
+        await app.press("ctrl+r")
+        await says(app, "✗ Confirm")
+        assert "✓ Retire" in dialog(app)
+        assert "keytui tries again by itself" in dialog(app)
+    assert old not in live(world)
+
+
+async def test_what_can_be_done_is_offered_where_the_provider_was_not_told_the_old_keys_end(world: World) -> None:
+    key, old = add(world)
+    async with opened(world) as app:
+        await planned(app)
+        world.server.admin.fault("error_500", "POST", f"/api_keys/{old}", times=9)
+        await app.press("ctrl+s")
+        await says(app, "✗ Retire")
+        assert "u in the list takes the switch back" in dialog(app)
+        assert "Give it up" not in dialog(app)
+        world.server.admin.clear_faults()
+        await app.press("ctrl+e", "y")
+        await says(app, "Done.")
+    assert live(world) == [in_use(world, key)] != [old]

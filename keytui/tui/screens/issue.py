@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
 
-from keytui.errors import KeyNotFound, KeytuiError, LeftBehind, ProviderUnreachable, StoreBusy
+from keytui.errors import KeyNotFound, KeytuiError, LeftBehind, StoreBusy
 from keytui.flows import issue_plan, resuming, standing
-from keytui.providers import catalog
 from keytui.tui import access
 from keytui.tui.screens import stages
-from keytui.tui.screens.following import Following, Table, told
-from keytui.tui.widgets.field import Busy, Field, Hint
+from keytui.tui.screens.following import told
+from keytui.tui.screens.planned import Planned
+from keytui.tui.widgets.field import Busy, Hint
 from keytui.tui.widgets.stepper import Stepper
 
 if TYPE_CHECKING:
@@ -22,19 +21,16 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from keytui.flows.issue_plan import Plan
     from keytui.model import Key, Rotation
     from keytui.storage.keystore import Keystore
     from keytui.tui.issuing import Run
     from keytui.tui.screens.following import Phase
 
-_LONGEST_HOURS = 8_760
-_UNKNOWN = 404
 _LOOK_SECONDS = 1
 _REVOKED = "Done. The key is revoked, refused by its provider, and deleted here."
 
 
-class IssueScreen(Following):
+class IssueScreen(Planned):
     """Rotates a key by its provider, or shows the rotation that is under way. Dismisses with "paste" for pasting."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -48,29 +44,19 @@ class IssueScreen(Following):
 
     def __init__(self, store: Keystore, key: Key, admins: tuple[str, ...], *, clock: Callable[[], float]) -> None:
         super().__init__(f"Rotate {key.name}", store, key, admins, clock=clock)
-        self._label = catalog.provider(key.provider).label
-        self._plan: Plan | None = None
         self._rotation: Rotation | None = None
         self._left: LeftBehind | None = None
-        self._no_account = False
 
     # --- layout
 
     def compose_body(self) -> ComposeResult:
         """Lay out the plan, what can be chosen about it, and the stages."""
-        yield Table(id="plan")
-        yield self.admin_field()
-        yield Field("Account", Input(id="account"), name="account")
-        yield Field("Old key's id", Input(placeholder="Not revoked without it", id="old"), name="old")
-        grace = str(min(self._store.settings.grace_hours, _LONGEST_HOURS))
-        yield Field("Old key works", Input(grace, id="grace"), unit="more hours after the switch", name="grace")
+        yield from self.compose_plan()
         yield Stepper(stages.rotation(self._label))
         yield Busy(id="busy")
 
     def on_mount(self) -> None:
         """Show what is under way, or make a plan."""
-        for row in self.query(Field):
-            row.display = False
         run = self.jobs.runs.get(self.key_id)
         if run is not None and run.running:
             self._begun(run.rotation, revoking=run.revoking)
@@ -84,10 +70,7 @@ class IssueScreen(Following):
         """Show what can be done now."""
         self._phase = phase
         if phase != "plan":
-            self.query_one("#plan", Table).show(())
-            for row in self.query(Field):
-                row.display = phase == "problem" and row.name == "admin" and self.several
-            self.set_focus(self.query_one("#admin") if phase == "problem" and self.several else None)
+            self.hide_plan(choosing=phase == "problem" and self.several)
         paste, leave = Hint("Ctrl+N", "Paste one instead", "paste"), Hint("Esc", "Leave", "cancel")
         again = Hint("Ctrl+R", "Try again", "again")
         give_up = Hint("Ctrl+G", "Give it up anyway" if self._left else "Give it up", "give_up", danger=True)
@@ -99,7 +82,7 @@ class IssueScreen(Following):
             "running": (Hint("Esc", "Leave it running", "cancel"),),
             "elsewhere": (leave,),
             "waiting": (Hint("Enter", "Close", "close"), end),
-            "failed": (again, *((give_up,) if self._rotation is not None else ()), leave),
+            "failed": (again, *((give_up,) if self._can_give_up else ()), *((end,) if self._can_end else ()), leave),
             "done": (Hint("Enter", "Close", "close"),),
         }
         self.show_keys(hints[phase])
@@ -107,85 +90,29 @@ class IssueScreen(Following):
             self.query_one(Busy).start(f"Asking {self._label} what it has")
 
     @property
+    def _can_end(self) -> bool:
+        """Whether a grace period lasts, so that it can be ended, and the switch be undone."""
+        return self._rotation is not None and (self._rotation.retire_at or 0) > self._clock()
+
+    @property
+    def _can_give_up(self) -> bool:
+        return self._rotation is not None and not self._can_end
+
+    @property
     def _ending(self) -> str:
         """What the key is called that ends."""
         return standing.ending(self._rotation) if self._rotation is not None else "old key"
-
-    def _show_plan(self, plan: Plan) -> None:
-        self._plan = plan
-        self.enter("plan")
-        self.query_one("#plan", Table).show(self._facts(plan))
-        unsure = plan.old is None and not plan.gone
-        account = plan.needs_consent or self._no_account or bool(plan.home.account_id and not plan.home.account_name)
-        shown = {"admin": self.several, "account": account, "old": unsure, "grace": plan.old is not None}
-        for row in self.query(Field):
-            row.display = shown.get(row.name or "", False)
-            row.say("")
-        if plan.needs_consent:
-            self.query_one("#account", Input).value = plan.home.account_name
-            who = "belongs to a person" if plan.old is not None and plan.old.owner == "user" else "may be a person's"
-            self.row("account").say(
-                f"The key so far {who}; the new one will belong to this service account, which changes who owns it in"
-                " usage reports. Ctrl+S agrees.",
-                "warning",
-            )
-        elif account:
-            self._doubt_account(plan)
-        if unsure:
-            self.row("old").say(f"{issue_plan.not_listed(plan)} To have it revoked, give its id.", "warning")
-        elif plan.old is not None and plan.can_expire:
-            self.row("grace").say(f"{self._label} is told this end at the switch; it cannot be taken back there.")
-        focused = next((name for name in ("account", "old", "grace") if shown[name]), None)
-        self.set_focus(self.query_one(f"#{focused}") if focused is not None else None)
-        self.query_one(Busy).stop()
-
-    def _facts(self, plan: Plan) -> list[tuple[str, str]]:
-        old = issue_plan.named(plan.old) if plan.old is not None else issue_plan.not_listed(plan) if plan.gone else ""
-        first = f"{standing.still_works(plan.ending)} and is revoked at once." if plan.ending is not None else ""
-        rows = [
-            ("In use now", f"{self._key.masked}  {self._label}"),
-            ("Issued by", "" if self.several else f"admin key {plan.admin.name}"),
-            ("Project", plan.home.project_id),
-            ("Account", "" if plan.needs_consent else plan.home.account_name),
-            ("Old key", old),
-            ("First", first),
-        ]
-        return [(label, value) for label, value in rows if value]
-
-    def _doubt_account(self, plan: Plan) -> None:
-        """Offer to name another account than the key's own, which may be gone."""
-        own = plan.home.account_name or plan.home.account_id
-        field = self.query_one("#account", Input)
-        field.value = issue_plan.proposed_account(self._key) if self._no_account else ""
-        field.placeholder = own
-        said = f"Its own account {own} may be gone. Another one is made if there is none of its name."
-        if self._no_account:
-            said = f"{self._label} does not know {own}. This one is made if there is none of its name. Ctrl+S agrees."
-        self.row("account").say(said, "warning")
 
     # --- what the person does
 
     def action_start(self) -> None:
         """Start what the plan says."""
-        if self._phase != "plan" or self._plan is None:
+        plan = self.chosen() if self._phase == "plan" else None
+        if plan is None:
             return
-        plan = self._plan
-        hours = self.value("grace")
-        if plan.old is not None and not (hours.isascii() and hours.isdigit() and int(hours) <= _LONGEST_HOURS):
-            self.row("grace").say(f"Give whole hours, from 0 to {_LONGEST_HOURS}.", "error")
+        if old_key_id := self.named_id:
+            self._make_plan(old_key_id)  # shown with that key before anything starts
             return
-        account = self.value("account") if self.row("account").display else ""
-        if plan.needs_consent and not account:
-            self.row("account").say("Name the service account that will own the new key.", "error")
-            return
-        if account:
-            home = plan.home._replace(account_id="", account_name=account)
-            plan = plan._replace(home=home, needs_consent=False)
-        if self.row("old").display and self.value("old"):
-            self._make_plan(self.value("old"))  # shown with that key before anything starts
-            return
-        if plan.old is not None:
-            plan = plan._replace(grace_s=int(hours) * issue_plan.HOUR)
         self.query_one(Stepper).reset()
         self.enter("running")
         self.jobs.issue(plan)
@@ -213,7 +140,7 @@ class IssueScreen(Following):
         """Give the rotation up: its new key is revoked, the old one stays. What cannot be revoked is asked about."""
         from keytui.tui.screens.confirm import ConfirmScreen
 
-        if self._phase != "failed" or self._rotation is None:
+        if self._phase != "failed" or self._rotation is None or not self._can_give_up:
             return
         rotation, left = self._rotation, self._left
         if left is None:
@@ -232,12 +159,12 @@ class IssueScreen(Following):
         """End the grace period, after a question, which a key typed ahead answers."""
         from keytui.tui.screens.confirm import ConfirmScreen
 
-        if self._phase != "waiting" or self._rotation is None:
+        if self._phase not in ("waiting", "failed") or self._rotation is None or not self._can_end:
             return
         rotation = self._rotation
 
         def answered(yes: bool | None) -> None:
-            if yes and self._phase == "waiting":
+            if yes and self._phase in ("waiting", "failed"):
                 self.enter("running")
                 self.jobs.go_on(self._key, rotation, now=True)
 
@@ -287,7 +214,8 @@ class IssueScreen(Following):
             else:
                 self._problem(error)
         else:
-            self._show_plan(plan)
+            self.enter("plan")
+            self.show_plan(plan)
 
     def _problem(self, error: KeytuiError) -> None:
         self.query_one(Busy).stop(f"{told(error)} Nothing was changed.", "error")
@@ -387,7 +315,7 @@ class IssueScreen(Following):
     def _stopped(self, run: Run, error: KeytuiError) -> None:
         if isinstance(error, LeftBehind):
             error = error.cause
-        self._no_account = isinstance(error, ProviderUnreachable) and error.verdict.status == _UNKNOWN
+        self.doubt(error)
         self._show_failure(run.rotation, told(error), run.stages, revoking=run.revoking)
         if run.unread:
             self.query_one(Busy).stop("How far it got cannot be read now. Try again once the store can be.", "error")
@@ -396,5 +324,9 @@ class IssueScreen(Following):
         """Show at which stage it failed, and what state everything is in."""
         self.query_one(Stepper).mark(stages.at(row, reached, revoking=revoking), "failed", why)
         state = standing.nothing_left(revoking=revoking) if row is None else standing.standing(row)
+        if row is not None and self._can_end and not row.undone:
+            state += " u in the list takes the switch back."
+        if row is not None:
+            state += " Left alone, keytui tries again by itself."
         self.query_one(Busy).stop(self._left.sentence if self._left is not None else state, "error")
         self.enter("failed")
