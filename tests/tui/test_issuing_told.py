@@ -127,6 +127,7 @@ async def test_which_of_several_admin_keys_revokes_is_chosen(world: World, size:
         assert app.selected == "bot"
         await app.press("d", "r")
         await says(app, "does not accept the admin key")
+        assert "Enter Choose the admin key" in dialog(app)
         await app.press("enter", "down", "enter")
         await says(app, "Type it to agree")
         assert "Admin key zadmin" in dialog(app)

@@ -11,7 +11,7 @@ from textual.widgets import Input, Select, Static
 
 from keytui.tui import messages, words
 from keytui.tui.screens.dialog import Dialog
-from keytui.tui.widgets.field import Busy, Field
+from keytui.tui.widgets.field import Busy, Field, Hint
 from keytui.tui.widgets.stepper import Stepper
 
 if TYPE_CHECKING:
@@ -68,6 +68,11 @@ class Following(Dialog[str]):
         first = self._admins[0] if self._admins else Select.NULL
         select: Select[str] = Select(choices, value=first, allow_blank=not self._admins, compact=True, id="admin")
         return Field("Admin key", select, name="admin")
+
+    @property
+    def choose_hint(self) -> tuple[Hint, ...]:
+        """What the key line says of that choice, where there is one."""
+        return (Hint("Enter", "Choose the admin key"),) if self.several else ()
 
     @property
     def admin(self) -> str:

@@ -77,7 +77,7 @@ class IssueScreen(Planned):
         end = Hint("Ctrl+E", f"End the {self._ending} now", "end_now", danger=True)
         hints: dict[Phase, tuple[Hint, ...]] = {
             "planning": (paste, leave),
-            "problem": (again, paste, leave),
+            "problem": (*self.choose_hint, again, paste, leave),
             "plan": (Hint("Ctrl+S", "Start", "start"), paste, Hint("Esc", "Cancel", "cancel")),
             "running": (Hint("Esc", "Leave it running", "cancel"),),
             "elsewhere": (leave,),
@@ -327,6 +327,6 @@ class IssueScreen(Planned):
         if row is not None and self._can_end and not row.undone:
             state += " u in the list takes the switch back."
         if row is not None:
-            state += " Left alone, keytui tries again by itself."
+            state += " Esc leaves it, and keytui tries again by itself."
         self.query_one(Busy).stop(self._left.sentence if self._left is not None else state, "error")
         self.enter("failed")

@@ -104,7 +104,7 @@ class Planned(Following):
         field = self.query_one("#account", Input)
         field.value = issue_plan.proposed_account(self._key) if self._no_account else ""
         field.placeholder = own
-        said = f"Its own account {own} may be gone. Another one is made if there is none of its name."
+        said = "Left empty, the account it had is used, which may be gone. Another one is made if there is none."
         if self._no_account:
             said = f"{self._label} does not know {own}. This one is made if there is none of its name. Ctrl+S agrees."
         self.row("account").say(said, "warning")

@@ -90,7 +90,7 @@ class RevokeScreen(Following):
         leave, again = Hint("Esc", "Leave", "cancel"), Hint("Ctrl+R", "Try again", "again")
         hints: dict[Phase, tuple[Hint, ...]] = {
             "planning": (leave,),
-            "problem": (again, leave),
+            "problem": (*self.choose_hint, again, leave),
             "plan": (Hint("Ctrl+S", "Revoke it", "start", danger=True), Hint("Esc", "Cancel", "cancel")),
             "running": (Hint("Esc", "Leave it running", "cancel"),),
             "failed": (again, leave),
