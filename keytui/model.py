@@ -303,6 +303,11 @@ class Rotation(NamedTuple):
         """Of a revocation: the version that ends with the one in use. See `new_version`."""
         return self.new_version if self.kind == "revoked" else None
 
+    @property
+    def undone(self) -> bool:
+        """Whether its switch was taken back: the old key is in use again, and the new one is to be revoked."""
+        return self.retiring_version is not None and self.retiring_version == self.new_version
+
 
 class Event(NamedTuple):
     """Something that happened to a key; never holds a secret.

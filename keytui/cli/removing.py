@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 
 from keytui.cli import asking
 from keytui.cli.session import say
-from keytui.errors import EXIT_DONE, KeyNotFound, NameTaken, NothingToUndo, UsageError
+from keytui.errors import EXIT_DONE, KeyNotFound, KeytuiError, NameTaken, NothingToUndo, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def run_delete(options: Namespace, session: Session) -> int:
         UsageError: Options that do not go together, or what to revoke is not certain.
         KeyRefused: The provider does not accept the admin key; nothing was changed.
         ProviderUnreachable: The key is not proven dead, and stays here.
+        KeytuiError: It was given up meanwhile, and stays here.
         StoreError: The store did not delete it.
     """
     if options.revoke:
@@ -70,7 +72,10 @@ def _revoke(options: Namespace, session: Session) -> int:
     for sentence in plan.sentences:
         say(sentence)
     asking.confirm(f"Revoke and delete {key.name}? It cannot be brought back.", yes=options.yes)
-    session.unlocked(lambda: asyncio.run(revoking.start(session.store, plan, stage=lambda _stage: None)))
+    outcome = session.unlocked(lambda: asyncio.run(revoking.start(session.store, plan, stage=lambda _: None)))
+    if outcome.key is not None:
+        sentence = f"{key.name} was not revoked: its revocation was given up meanwhile. It is still stored here."
+        raise KeytuiError(sentence, f"Revoke it again: keytui delete {shlex.quote(key.name)} --revoke")
     say(f"{key.name} is revoked: {plan.label} refuses it. It is deleted here.")
     session.tidy()
     return EXIT_DONE

@@ -174,7 +174,7 @@ def _resume(options: Namespace, session: Session) -> int:
     rows = [row for row in reversed(session.store.rotations()) if row.kind != "pasted" or row.state != "planned"]
     due = [row for row in rows if options.now or not resuming.in_grace(row, now)]
     for row in rows:
-        say(resuming.next_step(session.store, row))
+        say(resuming.next_step(session.store, row, due=row in due))
     if due:
         asking.confirm("Go on?", yes=options.yes)
     elif not rows:
@@ -299,9 +299,9 @@ def _make_way(session: Session, key: Key, secret: Secret, *, yes: bool) -> None:
     if earlier is None:
         return
     if earlier.kind == "issued" and earlier.state in ("switched", "retiring"):
-        from keytui.flows import issuing
+        from keytui.flows import issuing, standing
 
-        asking.confirm(f"The key from before the last rotation of {key.name} still works. Revoke it now?", yes=yes)
+        asking.confirm(f"{key.name}: {standing.still_works(earlier)}. Revoke it now?", yes=yes)
         row_id = earlier.id
         session.unlocked(lambda: asyncio.run(issuing.end_now(session.store, row_id, stage=_tell_stage)))
         return

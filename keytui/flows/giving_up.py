@@ -121,7 +121,8 @@ def _left(store: Keystore, rotation: Rotation, key: Key, cause: KeytuiError) -> 
             what = f"{label} still has the key {remote_id}{place}, or is not proven to have ended it."
             after = "It stays stored here."
         else:
-            what = f"{label} still has the replaced key {remote_id}{place}; it works until {end}."
+            which = "new" if rotation.undone else "replaced"
+            what = f"{label} still has the {which} key {remote_id}{place}; it works until {end}."
             after = "The key in use stays."
     if others:
         what += f" It may also have {', '.join(f'“{name}”' for name in others)}."

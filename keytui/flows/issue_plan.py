@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from keytui.errors import KeyNotFound, KeytuiError, KeyUnclear, SecretDamaged, SecretMissing, StoreError, UsageError
 from keytui.flows import matching
+from keytui.flows.standing import still_works
 from keytui.model import DAY
 from keytui.providers import issuers
 from keytui.providers.remote import Home, Remote
@@ -39,7 +40,9 @@ class Plan(NamedTuple):
         home: Where the new key is made.
         old: The key at the provider that ends after the grace period, or None when it is not known for certain.
         likely: Keys at the provider that may be this one. They are not touched.
+        gone: Id that is known to be the old key's and that the provider no longer lists, or "".
         grace_s: Seconds the old key goes on working after the switch.
+        can_expire: The provider is told at the switch when the old key ends.
         needs_consent: The new key would belong to a service account, and the old one belongs to a person or to nobody
             known: the person has to name that account first. `home.account_name` is a proposal.
         guessed: The home is that of a key that is only likely this one, and nobody has named it.
@@ -55,7 +58,9 @@ class Plan(NamedTuple):
     home: Home
     old: Remote | None
     likely: tuple[Remote, ...]
+    gone: str
     grace_s: int
+    can_expire: bool
     needs_consent: bool
     guessed: bool
     ending: Rotation | None
@@ -120,7 +125,9 @@ async def plan(
         home=home,
         old=found.old,
         likely=found.likely,
+        gone=found.current.remote_id if found.gone else "",
         grace_s=store.settings.grace_hours * HOUR if grace_s is None else grace_s,
+        can_expire=found.can_expire,
         needs_consent=needs_consent,
         guessed=bool(found.likely and home.account_id),
         ending=ending,
@@ -285,13 +292,13 @@ def _home(found: Found, to_account: str) -> tuple[Home, bool]:
         return Home(project, pattern.account_id, pattern.account_name), False
     if pattern is None and found.current.remote_account:  # the key has gone there; its account may well be left
         return Home(project, found.current.remote_account), False
-    return Home(project, "", f"keytui-{found.key.name}"[:50]), True
+    return Home(project, "", proposed_account(found.key)), True
 
 
 def _sentences(made: Plan, found: Found) -> list[str]:
     sentences = []
     if made.ending is not None:
-        sentences.append("The key from before the last rotation still works; it is revoked first.")
+        sentences.append(f"{still_works(made.ending)}; it is revoked first.")
     if made.orphans:
         names = ", ".join(named(remote) for remote in made.orphans[:_SHOWN])
         sentences.append(f"An earlier try left a key behind whose secret never arrived; it is revoked: {names}.")
@@ -312,16 +319,24 @@ def _sentences(made: Plan, found: Found) -> list[str]:
     return [*sentences, *_about_old(made, found)]
 
 
+def not_listed(plan: Plan) -> str:
+    """Say what becomes of an old key that is not certainly one of those the provider lists."""
+    if plan.gone:
+        return f"{plan.label} no longer has the old key {plan.gone}; that it is dead is proven at the end."
+    sentence = f"The old key is not revoked: which key at {plan.label} it is is not certain."
+    if plan.likely:
+        sentence += f" Likely: {', '.join(named(remote) for remote in plan.likely[:_SHOWN])}."
+    return sentence
+
+
+def proposed_account(key: Key) -> str:
+    """Return a name for a service account that owns a key's successors."""
+    return f"keytui-{key.name}"[:50]
+
+
 def _about_old(made: Plan, found: Found) -> list[str]:
-    if found.gone:
-        return [
-            f"{made.label} no longer has the old key {found.current.remote_id}; that it is dead is proven at the end."
-        ]
     if made.old is None:
-        sentence = f"The old key is not revoked: which key at {made.label} it is is not certain."
-        if made.likely:
-            sentence += f" Likely: {', '.join(named(remote) for remote in made.likely[:_SHOWN])}."
-        return [f"{sentence} To have it revoked, name it: --old-key-id ID"]
+        return [not_listed(made) if made.gone else f"{not_listed(made)} To have it revoked, name it: --old-key-id ID"]
     if not made.grace_s:
         return [f"The old key {named(made.old)} is revoked right after the switch."]
     sentence = f"The old key {named(made.old)} works for another {lasting(made.grace_s)}, then it is revoked."

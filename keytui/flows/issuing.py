@@ -223,13 +223,14 @@ class Run:
             issued.remote.account_id or rotation.account,
             issued.remote.expires_at,
         )
+        self.tell(Stage("issued", "done", f"{issuer.label} issued a new key"))
+        self.tell(Stage("stored", "running", "Storing it"))
         try:
             await asyncio.shield(asyncio.to_thread(self.store.keep_issued, self._id, issued.secret, home))
         except StoreError:
             await self._take_back(issuer, issued.remote)
             raise
         self._secret = issued.secret
-        self.tell(Stage("issued", "done", f"{issuer.label} issued a new key"))
         return True
 
     async def _ask(self, issuer: Issuer, rotation: Rotation) -> issuers.Issued:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from keytui.errors import StoreBusy, StoreError
 from keytui.flows import issuing, rotation
 from keytui.flows.issue_plan import until
+from keytui.flows.standing import ending
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,15 +31,33 @@ def in_grace(row: Rotation, now: int) -> bool:
     return row.state == "retiring" and row.retire_at is not None and row.retire_at > now
 
 
-def next_step(store: Keystore, row: Rotation) -> str:
-    """Say what going on with a rotation does, for the person."""
+def is_driven(store: Keystore, row: Rotation) -> bool:
+    """Whether a process drives a rotation at this moment."""
+    lock = store.rotation_lock(row.id)
+    try:
+        lock.acquire()
+    except StoreBusy:
+        return True
+    except StoreError:
+        return False
+    lock.release()
+    return False
+
+
+def next_step(store: Keystore, row: Rotation, *, due: bool) -> str:
+    """Say what going on with a rotation does, for the person.
+
+    Args:
+        due: It goes on now, and waits for no grace period.
+    """
     name = store.key(row.key_id).name
     if row.kind == "pasted":
         return f"{name}: the stored new key is checked, then switched to."
     if row.kind == "revoked":
         return f"{name}: it is revoked at its provider, and deleted here once it is refused."
     if row.state in ("switched", "retiring"):
-        return f"{name}: the old key is revoked {'now' if not row.retire_at else f'at {until(row.retire_at)}'}."
+        when = "now" if due or not row.retire_at else f"at {until(row.retire_at)}"
+        return f"{name}: the {ending(row)} is revoked {when}."
     if row.state == "clearing":
         return f"{name}: its rotation was given up; what was issued for it is revoked."
     return f"{name}: the rotation goes on, up to the switch to its new key."

@@ -9,6 +9,7 @@ from keytui.errors import KeyRefused, ProviderUnreachable, SecretDamaged, Secret
 from keytui.flows import patience, remotes
 from keytui.flows.issue_plan import lasting, until
 from keytui.flows.rotation import WORKING, Stage
+from keytui.flows.standing import ending
 from keytui.providers import checks
 
 TYPE_CHECKING = False
@@ -36,7 +37,7 @@ async def enter(run: Run, rotation: Rotation, key: Key) -> bool:
     issuer = await run.issuer(rotation, key)
     left = (rotation.retire_at or 0) - _now()
     if left > 0 and issuer.can_expire and _ends_later(retiring, rotation):
-        sentence = f"Telling {issuer.label} to end the old key in {lasting(left)}; this cannot be taken back"
+        sentence = f"Telling {issuer.label} to end the {ending(rotation)} in {lasting(left)}; this cannot be taken back"
         run.tell(Stage("retiring", "running", sentence))
         try:
             ends = await issuer.expire(remotes.of_version(retiring), left)
@@ -62,32 +63,33 @@ async def finish(run: Run, rotation: Rotation, key: Key) -> bool:
     if not going:  # a damaged index: nothing is left to revoke
         await asyncio.to_thread(run.store.end_rotation, rotation.id)
         return True
+    which = ending(rotation)
     left = (rotation.retire_at or 0) - time.time()
     if left > (WAITED_S if run.wait else 0):
-        run.tell(Stage("retiring", "running", f"The old key works until {until(rotation.retire_at or 0)}"))
+        run.tell(Stage("retiring", "running", f"The {which} works until {until(rotation.retire_at or 0)}"))
         return False
     if left > 0:
-        run.tell(Stage("retiring", "running", f"The old key works for another {round(left)} s"))
+        run.tell(Stage("retiring", "running", f"The {which} works for another {round(left)} s"))
         await asyncio.sleep(left)
     issuer = await run.issuer(rotation, key)
-    run.tell(Stage("retiring", "running", "Revoking the old key"))
+    run.tell(Stage("retiring", "running", f"Revoking the {which}"))
     for version in going:
         await _revoke(run, issuer, rotation, version)
-    run.tell(Stage("done", "running", "Waiting until the old key is refused"))
-    refused = [await _prove(run, issuer, key, version) for version in going]
+    run.tell(Stage("retiring", "done", f"{issuer.label} was told to revoke the {which}"))
+    run.tell(Stage("done", "running", f"Waiting until the {which} is refused"))
+    refused = [await _prove(run, issuer, key, version, which) for version in going]
     if rotation.kind == "revoked":
         await clear(run, issuer, rotation)
     else:
         await sweep(run, issuer, rotation, rotation.tried)
     sentence = f"Revoked at {issuer.label}, and proven: the key is refused there."
-    end = "The old key is refused, and its value is deleted here"
+    end = f"The {which} is refused, and its value is deleted here"
     if not all(refused):
         lost = "its value was lost here, so that it could not be tried"
         sentence = f"Revoked at {issuer.label}: the key is no longer listed there; {lost}."
-        end = f"The old key is no longer listed there; {lost}"
+        end = f"The {which} is no longer listed there; {lost}"
     await asyncio.to_thread(run.store.end_retirement, rotation.id, sentence)
     run.ended = sentence
-    run.tell(Stage("retiring", "done", "The old key is revoked"))
     run.tell(Stage("done", "done", end))
     return True
 
@@ -170,7 +172,7 @@ async def _works(run: Run, rotation: Rotation, retiring: Version) -> bool:
     return (await checks.check(key, secret, timeout_s=run.store.settings.check_seconds)).word in WORKING
 
 
-async def _prove(run: Run, issuer: Issuer, key: Key, retiring: Version) -> bool:
+async def _prove(run: Run, issuer: Issuer, key: Key, retiring: Version, which: str) -> bool:
     """Wait until a key is refused; without its value, which is lost here, until it is listed no more, or as expired.
 
     Returns whether it was refused.
@@ -190,7 +192,7 @@ async def _prove(run: Run, issuer: Issuer, key: Key, retiring: Version) -> bool:
         settings.propagation_seconds,
     )
     if verdict.word != "invalid":
-        sentence = f"{issuer.label} was told to revoke the old key of “{key.name}”, but it is not proven dead:"
+        sentence = f"{issuer.label} was told to revoke the {which} of “{key.name}”, but it is not proven dead:"
         error = ProviderUnreachable(verdict, "Look again later: keytui rotate --resume")
         error.sentence = f"{sentence} {verdict.detail}"
         raise error

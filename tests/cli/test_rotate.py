@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from keytui import model, settings
+from keytui.cli import asking
 from keytui.flows import patience
 from keytui.storage import keystore
 from tests.stores import fake_key
@@ -254,3 +255,42 @@ def test_what_waits_is_told_by_show_and_doctor(keytui: Commands, server: DemoSer
     assert "keytui rotate --resume" in keytui("doctor").out
     assert keytui("rotate", "--resume", "-y").code == 0
     assert json.loads(keytui("show", "work", "--json").out)["rotation"] is None
+
+
+def test_after_an_undo_it_is_the_new_key_that_ends(keytui: Commands, server: DemoServer, old_id: str) -> None:
+    assert keytui("rotate", "work", "--issue", "--old-key-id", old_id, "--grace", "2h", "-y").code == 0
+    assert keytui("undo", "-y").code == 0
+    mine = fake_key().reveal()
+    pasting = keytui("rotate", "work", "--stdin", "--no-check", stdin=mine)
+    assert "The new key of the last rotation, which was undone, still works." in pasting.err
+    assert "work: the new key is revoked at " in keytui("rotate", "--resume").err
+    ended = keytui("rotate", "--resume", "--now", "-y", "--json")
+    assert ended.code == 0, ended.err
+    assert "work: the new key is revoked now." in ended.err
+    assert "The new key is refused" in ended.err
+    assert "old key" not in ended.err
+    assert live(server) == {old_id}
+    assert keytui("get", "work").out.strip() == OLD
+
+
+def test_a_revocation_given_up_meanwhile_is_not_told_as_done(
+    keytui: Commands, server: DemoServer, old_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.admin.fault("error_500", "DELETE", times=1)
+    revoke = ("delete", "work", "--revoke", "--old-key-id", old_id, "-y")
+    assert keytui(*revoke).code == 6
+    asked = asking.confirm
+
+    def confirm(question: str, *, yes: bool) -> None:
+        assert yes
+        monkeypatch.setattr(asking, "confirm", asked)
+        if "Revoke and delete" in question:  # while it is asked here, another terminal gives it up
+            assert keytui("rotate", "work", "--give-up", "-y").code == 0
+
+    monkeypatch.setattr(asking, "confirm", confirm)
+    ran = keytui(*revoke)
+    assert ran.code == 1
+    assert "work was not revoked" in ran.err
+    assert "refuses it" not in ran.err
+    assert live(server) == {old_id}
+    assert keytui("get", "work").out.strip() == OLD

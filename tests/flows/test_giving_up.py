@@ -104,7 +104,7 @@ async def test_giving_up_that_was_interrupted_goes_on_as_that(world: World) -> N
     world.server.admin.fault("drop_after", "DELETE", "api_keys")
     with pytest.raises(LeftBehind):
         await giving_up.abandon(world.store, world.store.rotations()[0].id)
-    assert "given up" in resuming.next_step(world.store, world.store.rotations()[0])
+    assert "given up" in resuming.next_step(world.store, world.store.rotations()[0], due=True)
     await world.resume()
     assert world.store.rotations() == []
     assert world.live() == {world.old_id} == {world.current_id()}

@@ -9,25 +9,21 @@ import pytest
 
 from keytui.demo.organization import DEFAULT_PROJECT
 from keytui.flows import issuing
-from keytui.model import RemoteKey, Secret
+from keytui.model import Secret
 from keytui.providers import client
 from keytui.storage.keystore import Keystore
 from keytui.tui.screens.issue import IssueScreen
 from keytui.tui.screens.rotate import RotateScreen
 from tests.tui.conftest import opened
+from tests.tui.issued import ADMIN, BOT, MINE, add, in_use, live, planned, sees, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from keytui.flows.issue_plan import Plan
     from keytui.flows.rotation import Stage
-    from keytui.model import Key
     from keytui.settings import Settings
-    from tests.tui.conftest import Driver, World
-
-BOT = Secret("sk-" + "svcacct-" + "B0t" * 30)
-MINE = Secret("sk-" + "proj-" + "M1ne" * 30)
-ADMIN = Secret("sk-" + "admin-" + "Adm1n" * 20)
+    from tests.tui.conftest import World
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,42 +34,6 @@ def warm() -> None:
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings._replace(propagation_seconds=1)
-
-
-def add(world: World, *, known: bool = True, secret: Secret = BOT, account: str = "bot") -> tuple[Key, str]:
-    """Store a key that the provider has, and the admin key that manages it."""
-    key = world.add("bot", secret=secret)
-    world.add("zadmin", secret=ADMIN, kind="admin", env="OPENAI_ADMIN_KEY")
-    remote_id = world.server.admin.add_key(secret, "bot's first", account=account)
-    if known:
-        owner = world.server.admin.organization.keys[remote_id].account_id
-        version = world.store.versions(key.id)[0]
-        world.store.know_remote(version.id, RemoteKey(remote_id, DEFAULT_PROJECT, owner, None))
-    return key, remote_id
-
-
-def live(world: World) -> list[str]:
-    return [each.id for each in world.server.admin.live()]
-
-
-def in_use(world: World, key: Key) -> str:
-    """Id at the provider of the key that is in use."""
-    return world.server.admin.id_of(world.store.read(key.id)) or ""
-
-
-def text(app: Driver) -> str:
-    """What the screen shows, on one line."""
-    return " ".join(app.text.replace("│", " ").split())  # the keys of a dialog are set with no-break spaces
-
-
-async def sees(app: Driver, what: str) -> None:
-    await app.until(lambda: what in text(app), what)
-
-
-async def planned(app: Driver) -> None:
-    assert app.selected == "bot"
-    await app.press("r")
-    await sees(app, "Ctrl+S")
 
 
 async def test_one_key_press_issues_and_another_ends_the_old_key(world: World, size: tuple[int, int]) -> None:
@@ -294,6 +254,7 @@ async def test_start_with_a_locked_store_asks_nothing(world: World, monkeypatch:
     monkeypatch.setattr(Keystore, "read", locked)
     async with opened(world) as app:
         await app.until(lambda: app.main.key is not None and app.main.key.state == "rotating")
+        await app.quiet()
         assert app.app.screen is app.main
         assert not app.app.runs
         assert app.toasts == ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.tui.conftest import opened
-from tests.tui.test_issuing import add, live, planned, sees
+from tests.tui.issued import add, live, planned, sees
 
 if TYPE_CHECKING:
     from keytui.settings import Settings

@@ -59,6 +59,10 @@ class Dialog(ModalScreen[Result]):
         """Lay out the keys of the dialog."""
         yield KeyLine(self.HINTS)
 
+    def show_title(self, title: str) -> None:
+        """Replace the title."""
+        self.query_one(".dialog").border_title = Content(title)
+
     def show_keys(self, hints: Sequence[Hint]) -> None:
         """Replace the line of keys."""
         self.query_one(KeyLine).show(hints)

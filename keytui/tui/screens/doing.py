@@ -180,7 +180,7 @@ class Doing(Screen[None]):
         def left(_nothing: str | None) -> None:
             self.keytui.load()
 
-        self.app.push_screen(RevokeScreen(self.keytui.store, key, clock=self.keytui.clock), left)
+        self.app.push_screen(RevokeScreen(self.keytui.store, key, self._admins(key), clock=self.keytui.clock), left)
 
     def do_undo(self) -> None:
         """Take back the newest change; in the trash, bring the selected key back."""

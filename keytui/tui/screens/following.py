@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from textual import on
 from textual.content import Content
-from textual.widgets import Static
+from textual.widgets import Input, Select, Static
 
 from keytui.tui import messages, words
 from keytui.tui.screens.dialog import Dialog
-from keytui.tui.widgets.field import Busy
+from keytui.tui.widgets.field import Busy, Field, Hint
 from keytui.tui.widgets.stepper import Stepper
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from keytui.storage.keystore import Keystore
     from keytui.tui.issuing import Issuing, Run
 
-    Phase = Literal["planning", "problem", "plan", "running", "waiting", "failed", "done"]
+    Phase = Literal["planning", "problem", "plan", "running", "elsewhere", "waiting", "failed", "done"]
 
 _LABEL = 16  # where the values of a dialog's fields begin
 
@@ -36,19 +36,63 @@ class Following(Dialog[str]):
 
     Args:
         key: The key.
+        admins: Names of the admin keys that can do it, the one to propose first.
         clock: Seconds since the epoch; tests and screenshots freeze it.
     """
 
     AUTO_FOCUS = ""  # else what is typed while nothing is asked goes into a field that is not shown yet
     CSS_PATH: ClassVar[CSSPathType | None] = ["dialog.tcss", "following.tcss"]
 
-    def __init__(self, title: str, store: Keystore, key: Key, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        title: str,
+        store: Keystore,
+        key: Key,
+        admins: Sequence[str],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__(title)
         self.key_id = key.id
         self._key = key
         self._store = store
         self._clock = clock
         self._phase: Phase = "planning"
+        self.several = len(admins) > 1
+        self._admins = tuple(admins)
+        self._asked = self._admins[0] if self.several else ""
+
+    def admin_field(self) -> Field:
+        """Lay out the choice among the admin keys; it is shown where there are several."""
+        choices = [(Content(name), name) for name in self._admins]
+        first = self._admins[0] if self._admins else Select.NULL
+        select: Select[str] = Select(choices, value=first, allow_blank=not self._admins, compact=True, id="admin")
+        return Field("Admin key", select, name="admin")
+
+    @property
+    def choose_hint(self) -> tuple[Hint, ...]:
+        """What the key line says of that choice, where there is one."""
+        return (Hint("Enter", "Choose the admin key"),) if self.several else ()
+
+    @property
+    def admin(self) -> str:
+        """Name of the admin key that was chosen, or "" where there is no choice."""
+        return str(self.query_one("#admin", Select).value) if self.several else ""
+
+    def row(self, name: str) -> Field:
+        """Return a field by its name."""
+        return next(row for row in self.query(Field) if row.name == name)
+
+    def value(self, name: str) -> str:
+        """Return what stands in a field of one line."""
+        return self.query_one(f"#{name}", Input).value.strip()
+
+    @on(Select.Changed, "#admin")
+    def _admin_chosen(self) -> None:
+        """Ask the provider what the other admin key can see, unless it has been asked."""
+        if self.admin != self._asked and self._phase in ("plan", "problem"):
+            self._asked = self.admin
+            self.plan_again()
 
     @property
     def jobs(self) -> Issuing:
@@ -77,6 +121,10 @@ class Following(Dialog[str]):
         else:
             self.query_one(Busy).stop()
             self.ended(run)
+
+    def plan_again(self) -> None:
+        """Ask the provider once more and show what would be done."""
+        raise NotImplementedError
 
     def enter(self, phase: Phase) -> None:
         """Show what can be done now."""

@@ -6,51 +6,32 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
 
-from keytui.errors import KeytuiError, LeftBehind
-from keytui.flows import issue_plan, issuing
-from keytui.providers import catalog
+from keytui.errors import KeyNotFound, KeytuiError, LeftBehind, StoreBusy
+from keytui.flows import issue_plan, resuming, standing
 from keytui.tui import access
-from keytui.tui.screens.following import Following, Table, told
-from keytui.tui.widgets.field import Busy, Field, Hint
-from keytui.tui.widgets.stepper import Step, Stepper
+from keytui.tui.screens import stages
+from keytui.tui.screens.following import told
+from keytui.tui.screens.planned import Planned
+from keytui.tui.widgets.field import Busy, Hint
+from keytui.tui.widgets.stepper import Stepper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from textual.app import ComposeResult
 
-    from keytui.flows.issue_plan import Plan
     from keytui.model import Key, Rotation
     from keytui.storage.keystore import Keystore
     from keytui.tui.issuing import Run
     from keytui.tui.screens.following import Phase
 
-_LONGEST_HOURS = 8_760
-
-_STATES = {
-    "planned": "The old key is in use. A new one that may exist is looked for and revoked before another is made.",
-    "issued": "The old key is in use. The value of a new one was lost: it is revoked before another is made.",
-    "stored": "The old key is in use. The new one is stored and not yet known to work.",
-    "verified": "The old key is in use. The new one is stored and works.",
-    "switched": "The new key is in use. The old one still works.",
-    "retiring": "The new key is in use. The old one still works, or is not proven dead.",
-}
-"""What is where, by the journal's state."""
-
-_NOTHING = "The old key is in use, and nothing is left of the new one."
-_REVOKING = "The key is being revoked and then deleted here; it may be refused already."
-_EARLIER = {"issued": 1, "stored": 2, "verified": 3, "switched": 4, "retiring": 4}
-"""How many stages are behind a rotation in this state."""
+_LOOK_SECONDS = 1
+_REVOKED = "Done. The key is revoked, refused by its provider, and deleted here."
 
 
-class IssueScreen(Following):
-    """Rotates a key by its provider, or shows the rotation that is under way. Dismisses with "paste" for pasting.
-
-    Args:
-        admins: Names of the admin keys that can do it, the one to propose first.
-    """
+class IssueScreen(Planned):
+    """Rotates a key by its provider, or shows the rotation that is under way. Dismisses with "paste" for pasting."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", show=False),
@@ -62,10 +43,7 @@ class IssueScreen(Following):
     ]
 
     def __init__(self, store: Keystore, key: Key, admins: tuple[str, ...], *, clock: Callable[[], float]) -> None:
-        super().__init__(f"Rotate {key.name}", store, key, clock=clock)
-        self._admins = admins
-        self._label = catalog.provider(key.provider).label
-        self._plan: Plan | None = None
+        super().__init__(f"Rotate {key.name}", store, key, admins, clock=clock)
         self._rotation: Rotation | None = None
         self._left: LeftBehind | None = None
 
@@ -73,30 +51,15 @@ class IssueScreen(Following):
 
     def compose_body(self) -> ComposeResult:
         """Lay out the plan, what can be chosen about it, and the stages."""
-        yield Table(id="plan")
-        yield Field("Admin key", Input(self._admins[0] if self._admins else "", id="admin"), name="admin")
-        yield Field("Account", Input(id="account"), name="account")
-        yield Field("Old key's id", Input(placeholder="Not revoked without it", id="old"), name="old")
-        grace = str(min(self._store.settings.grace_hours, _LONGEST_HOURS))
-        yield Field("Old key works", Input(grace, id="grace"), unit="more hours after the switch", name="grace")
-        yield Stepper(
-            (
-                Step("issued", "Issue", f"{self._label} makes a second key"),
-                Step("stored", "Store", "It is stored and read back"),
-                Step("verified", "Check", "A live request shows that it works"),
-                Step("switched", "Switch", "It is used from now on"),
-                Step("retiring", "Retire", "The old key is revoked when its time is over"),
-                Step("done", "Confirm", "The old key answers 401"),
-            )
-        )
+        yield from self.compose_plan()
+        yield Stepper(stages.rotation(self._label))
         yield Busy(id="busy")
 
     def on_mount(self) -> None:
         """Show what is under way, or make a plan."""
-        for row in self.query(Field):
-            row.display = False
         run = self.jobs.runs.get(self.key_id)
         if run is not None and run.running:
+            self._begun(run.rotation, revoking=run.revoking)
             self.enter("running")
             self.show_run(run)
         else:
@@ -107,89 +70,49 @@ class IssueScreen(Following):
         """Show what can be done now."""
         self._phase = phase
         if phase != "plan":
-            self.query_one("#plan", Table).show(())
-            for row in self.query(Field):
-                row.display = phase == "problem" and row.name == "admin" and len(self._admins) > 1
-            self.set_focus(None)
+            self.hide_plan(choosing=phase == "problem" and self.several)
         paste, leave = Hint("Ctrl+N", "Paste one instead", "paste"), Hint("Esc", "Leave", "cancel")
         again = Hint("Ctrl+R", "Try again", "again")
         give_up = Hint("Ctrl+G", "Give it up anyway" if self._left else "Give it up", "give_up", danger=True)
-        end = Hint("Ctrl+E", "End the old key now", "end_now", danger=True)
+        end = Hint("Ctrl+E", f"End the {self._ending} now", "end_now", danger=True)
         hints: dict[Phase, tuple[Hint, ...]] = {
             "planning": (paste, leave),
-            "problem": (again, paste, leave),
+            "problem": (*self.choose_hint, again, paste, leave),
             "plan": (Hint("Ctrl+S", "Start", "start"), paste, Hint("Esc", "Cancel", "cancel")),
             "running": (Hint("Esc", "Leave it running", "cancel"),),
+            "elsewhere": (leave,),
             "waiting": (Hint("Enter", "Close", "close"), end),
-            "failed": (again, *((give_up,) if self._rotation is not None else ()), leave),
+            "failed": (again, *((give_up,) if self._can_give_up else ()), *((end,) if self._can_end else ()), leave),
             "done": (Hint("Enter", "Close", "close"),),
         }
         self.show_keys(hints[phase])
         if phase == "planning":
             self.query_one(Busy).start(f"Asking {self._label} what it has")
-        elif phase == "running":
-            self.query_one(Busy).start("Until the switch the old key is in use and nothing is lost by leaving")
 
-    def _show_plan(self, plan: Plan) -> None:
-        self._plan = plan
-        self.enter("plan")
-        rows = [("In use now", f"{self._key.masked}  {self._label}"), ("Issued by", f"admin key {plan.admin.name}")]
-        if plan.home.project_id:
-            rows.append(("Project", plan.home.project_id))
-        if plan.home.account_name and not plan.needs_consent:
-            rows.append(("Account", plan.home.account_name))
-        if plan.old is not None:
-            rows.append(("Old key", issue_plan.named(plan.old)))
-        if plan.ending is not None:
-            rows.append(("First", "The key from before the last rotation still works and is revoked at once."))
-        self.query_one("#plan", Table).show(rows)
-        shown = {"account": plan.needs_consent, "old": plan.old is None, "grace": plan.old is not None}
-        for row in self.query(Field):
-            row.display = shown.get(row.name or "", False)
-            row.say("")
-        if plan.needs_consent:
-            self.query_one("#account", Input).value = plan.home.account_name
-            who = "belongs to a person" if plan.old is not None and plan.old.owner == "user" else "may be a person's"
-            self._row("account").say(
-                f"The key so far {who}; the new one will belong to this service account, which changes who owns it in"
-                " usage reports. Ctrl+S agrees.",
-                "warning",
-            )
-        if plan.old is None:
-            self._row("old").say(_candidates(plan), "warning")
-        elif issuing_can_expire(plan):
-            self._row("grace").say(f"{self._label} is told this end at the switch; it cannot be taken back there.")
-        focused = "account" if plan.needs_consent else "old" if plan.old is None else "grace"
-        self.query_one(f"#{focused}", Input).focus()
-        self.query_one(Busy).stop()
+    @property
+    def _can_end(self) -> bool:
+        """Whether a grace period lasts, so that it can be ended, and the switch be undone."""
+        return self._rotation is not None and (self._rotation.retire_at or 0) > self._clock()
 
-    def _row(self, name: str) -> Field:
-        return next(row for row in self.query(Field) if row.name == name)
+    @property
+    def _can_give_up(self) -> bool:
+        return self._rotation is not None and not self._can_end
 
-    def _value(self, name: str) -> str:
-        return self.query_one(f"#{name}", Input).value.strip()
+    @property
+    def _ending(self) -> str:
+        """What the key is called that ends."""
+        return standing.ending(self._rotation) if self._rotation is not None else "old key"
 
     # --- what the person does
 
     def action_start(self) -> None:
         """Start what the plan says."""
-        if self._phase != "plan" or self._plan is None:
+        plan = self.chosen() if self._phase == "plan" else None
+        if plan is None:
             return
-        plan = self._plan
-        hours = self._value("grace")
-        if plan.old is not None and not (hours.isascii() and hours.isdigit() and int(hours) <= _LONGEST_HOURS):
-            self._row("grace").say(f"Give whole hours, from 0 to {_LONGEST_HOURS}.", "error")
+        if old_key_id := self.named_id:
+            self._make_plan(old_key_id)  # shown with that key before anything starts
             return
-        if plan.needs_consent:
-            if not self._value("account"):
-                self._row("account").say("Name the service account that will own the new key.", "error")
-                return
-            plan = plan._replace(home=plan.home._replace(account_name=self._value("account")), needs_consent=False)
-        if plan.old is None and self._value("old"):
-            self._make_plan(self._value("old"))  # shown with that key before anything starts
-            return
-        if plan.old is not None:
-            plan = plan._replace(grace_s=int(hours) * issue_plan.HOUR)
         self.query_one(Stepper).reset()
         self.enter("running")
         self.jobs.issue(plan)
@@ -197,29 +120,38 @@ class IssueScreen(Following):
     def action_again(self) -> None:
         """Go on with what stopped, or look again."""
         if self._phase == "failed" and self._rotation is not None:
+            self._begun(self._rotation, revoking=self._rotation.kind == "revoked")
             self.enter("running")
             self.jobs.go_on(self._key, self._rotation)
-        elif self._phase in ("failed", "problem"):
-            self.query_one(Stepper).reset()
+        elif self._phase == "failed":
+            self.query_one(Stepper).show(stages.rotation(self._label))
             self.enter("planning")
-            self._make_plan()
+            self._look()
+        elif self._phase == "problem":
+            self.plan_again()
+
+    def plan_again(self) -> None:
+        """Show what a rotation would do now."""
+        self.query_one(Stepper).show(stages.rotation(self._label))
+        self.enter("planning")
+        self._make_plan()
 
     def action_give_up(self) -> None:
         """Give the rotation up: its new key is revoked, the old one stays. What cannot be revoked is asked about."""
         from keytui.tui.screens.confirm import ConfirmScreen
 
-        if self._phase != "failed" or self._rotation is None:
+        if self._phase != "failed" or self._rotation is None or not self._can_give_up:
             return
-        rotation_id, left = self._rotation.id, self._left
+        rotation, left = self._rotation, self._left
         if left is None:
             self.enter("running")
-            self.jobs.give_up(self._key, rotation_id)
+            self.jobs.give_up(self._key, rotation)
             return
 
         def answered(yes: bool | None) -> None:
             if yes and self._phase == "failed":
                 self.enter("running")
-                self.jobs.give_up(self._key, rotation_id, left)
+                self.jobs.give_up(self._key, rotation, left)
 
         self.app.push_screen(ConfirmScreen("Give it up anyway?", left.sentence, "y", "Give it up"), answered)
 
@@ -227,17 +159,17 @@ class IssueScreen(Following):
         """End the grace period, after a question, which a key typed ahead answers."""
         from keytui.tui.screens.confirm import ConfirmScreen
 
-        if self._phase != "waiting" or self._rotation is None:
+        if self._phase not in ("waiting", "failed") or self._rotation is None or not self._can_end:
             return
         rotation = self._rotation
 
         def answered(yes: bool | None) -> None:
-            if yes and self._phase == "waiting":
+            if yes and self._phase in ("waiting", "failed"):
                 self.enter("running")
                 self.jobs.go_on(self._key, rotation, now=True)
 
         detail = "It is revoked at once; programs that still use it fail. This cannot be undone."
-        self.app.push_screen(ConfirmScreen("End the old key now?", detail, "y", "End it"), answered)
+        self.app.push_screen(ConfirmScreen(f"End the {self._ending} now?", detail, "y", "End it"), answered)
 
     def action_paste(self) -> None:
         """Paste a key instead, while nothing was begun."""
@@ -250,31 +182,40 @@ class IssueScreen(Following):
     async def _look(self) -> None:
         try:
             rows = await access.run(self.app, self._store.rotations)
+            row = next((each for each in rows if each.key_id == self.key_id), None)
+            driven = row is not None and await access.run(self.app, resuming.is_driven, self._store, row)
+            if row is None and self._phase == "elsewhere" and self._rotation is not None:
+                self._ended_elsewhere(await access.run(self.app, self._store.rotation, self._rotation.id))
+                return
+        except KeyNotFound:
+            self._done(_REVOKED)
+            return
         except KeytuiError as error:
             self._problem(error)
             return
-        row = next((each for each in rows if each.key_id == self.key_id), None)
-        if row is not None and row.kind == "pasted":
-            self.dismiss("paste")
-        elif row is not None:
-            self._show_row(row)
-        else:
+        if row is None:
             self._make_plan()
+        elif row.kind == "pasted":
+            self.dismiss("paste")
+        elif driven:
+            self._show_elsewhere(row)
+        else:
+            self._show_row(row)
 
     @work(exclusive=True, group="plan", description="plan a rotation", exit_on_error=False)
     async def _make_plan(self, old_key_id: str = "") -> None:
-        admin = self._value("admin") if len(self._admins) > 1 else ""
         try:
             plan = await access.call(
-                self.app, issue_plan.plan, self._store, self.key_id, admin=admin, old_key_id=old_key_id
+                self.app, issue_plan.plan, self._store, self.key_id, admin=self.admin, old_key_id=old_key_id
             )
         except KeytuiError as error:
             if old_key_id and self._phase == "plan":
-                self._row("old").say(told(error), "error")
+                self.row("old").say(told(error), "error")
             else:
                 self._problem(error)
         else:
-            self._show_plan(plan)
+            self.enter("plan")
+            self.show_plan(plan)
 
     def _problem(self, error: KeytuiError) -> None:
         self.query_one(Busy).stop(f"{told(error)} Nothing was changed.", "error")
@@ -282,70 +223,110 @@ class IssueScreen(Following):
 
     # --- how it is going
 
-    def _show_row(self, row: Rotation) -> None:
-        """Show a rotation that no worker of this app drives: left by another run, or waiting."""
+    def _begun(self, row: Rotation | None, *, revoking: bool = False) -> None:
+        """Show the stages of what has begun, as far as the journal knows them."""
         self._rotation = row
-        stepper = self.query_one(Stepper)
-        for name in issuing.STAGES[: _EARLIER.get(row.state, 0)]:
-            stepper.mark(name, "done", "Done earlier")
-        self.query_one(Busy).stop()
-        if row.state in ("switched", "retiring") and (row.retire_at or 0) > self._clock():
+        if row is not None:
+            self.query_one(Stepper).show(stages.of(row, self._label))
+        if revoking:
+            self.show_title(f"Revoke {self._key.name}")
+            self.query_one(Stepper).show(stages.revocation(self._label))
+
+    def _show_row(self, row: Rotation) -> None:
+        """Show a rotation that nobody drives: left by another run, or waiting."""
+        self._begun(row, revoking=row.kind == "revoked")
+        if resuming.in_grace(row, int(self._clock())):
             self._wait(row)
+        elif row.note:
+            run = self.jobs.runs.get(self.key_id)
+            self._show_failure(row, row.note, run.stages if run is not None else (), revoking=row.kind == "revoked")
         else:
-            note = f"{row.note} " if row.note else ""
-            state = _REVOKING if row.kind == "revoked" else _STATES.get(row.state, "")
-            self.query_one(Busy).stop(f"Interrupted. {note}{state}", "warning")
+            self.query_one(Busy).stop(f"Interrupted. {standing.standing(row)}", "warning")
             self.enter("failed")
+
+    def _show_elsewhere(self, row: Rotation) -> None:
+        """Show that another process drives it, and look again in a moment."""
+        self._begun(row, revoking=row.kind == "revoked")
+        at = stages.at(row, (), revoking=row.kind == "revoked")
+        self.query_one(Stepper).mark(at, "running", "Under way")
+        self.query_one(Busy).start("Another keytui is working on this rotation")
+        self.enter("elsewhere")
+        self.set_timer(_LOOK_SECONDS, self._look_again, name="look whether another process has ended")
+
+    def _look_again(self) -> None:
+        if self._phase == "elsewhere":
+            self._look()
+
+    def show_run(self, run: Run) -> None:
+        """Show how far the worker is, and what leaving means; or how it ended."""
+        super().show_run(run)
+        if run.running:
+            switched = run.revoking or "switched" in run.stages or "retiring" in run.stages
+            before = "Until the switch the old key is in use and nothing is lost by leaving"
+            self.query_one(Busy).start("It goes on when this screen is left" if switched else before)
 
     def ended(self, run: Run) -> None:
         """Show how the worker ended."""
+        if isinstance(run.error, StoreBusy) and self._rotation is not None:
+            self.enter("elsewhere")  # what another process does is no failure
+            self._look()
+            return
         left, self._left = self._left, run.error if isinstance(run.error, LeftBehind) else None
-        self._rotation = run.rotation
-        busy = self.query_one(Busy)
+        self._rotation = row = run.rotation
+        outcome = run.outcome
         if run.error is not None:
-            self._stopped(run)
-        elif run.rotation is not None and run.rotation.state in ("switched", "retiring"):
-            self._wait(run.rotation)
-        elif run.outcome is not None and run.outcome.state == "abandoned":
-            busy.stop(f"Given up. {_NOTHING if left is None else left.sentence}")
-            self.enter("done")
-        elif run.outcome is not None and run.outcome.key is None:
-            busy.stop("Done. The key is revoked, refused by its provider, and deleted here.")
-            self.enter("done")
+            self._stopped(run, run.error)
+        elif row is not None and row.state in ("switched", "retiring"):
+            self._wait(row)
+        elif outcome is not None and outcome.state == "abandoned":
+            self._done(f"Given up. {left.sentence if left else standing.nothing_left(revoking=run.revoking)}")
+        elif outcome is not None and outcome.key is None:
+            self._done(_REVOKED)
+        elif run.undone:
+            self._done(f"Done. The new key is gone for good. {standing.in_use(undone=True)}{self._its_end()}.")
+        elif outcome is not None and not outcome.revoked:
+            self._done("Done. The new key is in use. The old one was not revoked: delete it on the provider's page.")
         else:
-            busy.stop("Done. The new key is in use; this rotation can no longer be undone.")
-            if run.outcome is not None and not run.outcome.revoked:
-                busy.stop("Done. The new key is in use. The old one was not revoked: delete it on the provider's page.")
-            self.enter("done")
+            self._done("Done. The new key is in use; this rotation can no longer be undone.")
+
+    def _ended_elsewhere(self, row: Rotation) -> None:
+        self._begun(row, revoking=row.kind == "revoked")
+        how = "given it up" if row.state == "abandoned" else "finished it"
+        self._done(f"Another keytui has {how}. {standing.standing(row)}")
+
+    def _done(self, sentence: str) -> None:
+        self.query_one(Busy).stop(sentence)
+        self.enter("done")
 
     def _wait(self, row: Rotation) -> None:
         when = issue_plan.until(row.retire_at or 0)
-        self.query_one(Stepper).mark("retiring", "running", f"The old key works until {when}")
-        self.query_one(Busy).stop(f"The new key is in use. Until {when}, u in the list takes the switch back.")
+        self.query_one(Stepper).mark("retiring", "running", f"The {standing.ending(row)} works until {when}")
+        more = f". Until {when}, u in the list takes the switch back."
+        if row.undone:
+            more = f"{self._its_end()}. To rotate again before, end the new key first."
+        self.query_one(Busy).stop(f"{standing.in_use(undone=row.undone)}{more}")
         self.enter("waiting")
 
-    def _stopped(self, run: Run) -> None:
-        error = self._left.cause if self._left is not None else run.error
-        assert error is not None  # noqa: S101 - the caller looked
-        stepper = self.query_one(Stepper)
-        at = next((name for name in reversed(issuing.STAGES) if name in run.stages), "issued")
-        stepper.mark(at, "failed", told(error))
-        row = run.rotation
-        state = _NOTHING if row is None else _REVOKING if row.kind == "revoked" else _STATES.get(row.state, "")
-        self.query_one(Busy).stop(state if self._left is None else self._left.sentence, "error")
+    def _its_end(self) -> str:
+        """Say when the provider ends the key that is in use, which it was told at the switch."""
+        ends = self._key.expires_at
+        return f" until {issue_plan.until(ends)}, when {self._label} ends it" if ends is not None else ""
+
+    def _stopped(self, run: Run, error: KeytuiError) -> None:
+        if isinstance(error, LeftBehind):
+            error = error.cause
+        self.doubt(error)
+        self._show_failure(run.rotation, told(error), run.stages, revoking=run.revoking)
+        if run.unread:
+            self.query_one(Busy).stop("How far it got cannot be read now. Try again once the store can be.", "error")
+
+    def _show_failure(self, row: Rotation | None, why: str, reached: Container[str], *, revoking: bool) -> None:
+        """Show at which stage it failed, and what state everything is in."""
+        self.query_one(Stepper).mark(stages.at(row, reached, revoking=revoking), "failed", why)
+        state = standing.nothing_left(revoking=revoking) if row is None else standing.standing(row)
+        if row is not None and self._can_end and not row.undone:
+            state += " u in the list takes the switch back."
+        if row is not None:
+            state += " Esc leaves it, and keytui tries again by itself."
+        self.query_one(Busy).stop(self._left.sentence if self._left is not None else state, "error")
         self.enter("failed")
-
-
-def issuing_can_expire(plan: Plan) -> bool:
-    """Whether the provider is told when the old key ends."""
-    from keytui.providers.issuers import issuer_for
-
-    found = issuer_for(plan.key.provider)
-    return found is not None and found.can_expire
-
-
-def _candidates(plan: Plan) -> str:
-    if not plan.likely:
-        return f"Which key at {plan.label} this is cannot be known: the old key is not revoked, unless you give its id."
-    likely = ", ".join(issue_plan.named(each) for each in plan.likely[:3])
-    return f"Likely {likely}. It is revoked only if you give its id here."

@@ -12,9 +12,10 @@ from keytui.errors import KeytuiError, UsageError
 from keytui.flows import issue_plan, revoking
 from keytui.providers import catalog
 from keytui.tui import access
+from keytui.tui.screens import stages
 from keytui.tui.screens.following import Following, Table, told
 from keytui.tui.widgets.field import Busy, Field, Hint
-from keytui.tui.widgets.stepper import Step, Stepper
+from keytui.tui.widgets.stepper import Stepper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +37,8 @@ class RevokeScreen(Following):
         Binding("enter", "close", show=False),
     ]
 
-    def __init__(self, store: Keystore, key: Key, *, clock: Callable[[], float]) -> None:
-        super().__init__(f"Revoke {key.name}", store, key, clock=clock)
+    def __init__(self, store: Keystore, key: Key, admins: tuple[str, ...], *, clock: Callable[[], float]) -> None:
+        super().__init__(f"Revoke {key.name}", store, key, admins, clock=clock)
         self._label = catalog.provider(key.provider).label
         self._plan: revoking.Plan | None = None
         self._rotation: Rotation | None = None
@@ -45,14 +46,10 @@ class RevokeScreen(Following):
     def compose_body(self) -> ComposeResult:
         """Lay out what goes, the field for its name, and the stages."""
         yield Table(id="plan")
+        yield self.admin_field()
         yield Field("Its id", Input(placeholder=f"The key's id at {self._label}", id="old"), name="old")
         yield Field("Key's name", Input(placeholder="Type it to agree", id="name"), name="name")
-        yield Stepper(
-            (
-                Step("retiring", "Revoke", f"{self._label} deletes the key"),
-                Step("done", "Confirm", "It answers 401; then it is deleted here as well"),
-            )
-        )
+        yield Stepper(stages.revocation(self._label))
         yield Busy(id="busy")
 
     def on_mount(self) -> None:
@@ -84,15 +81,16 @@ class RevokeScreen(Following):
     def enter(self, phase: Phase) -> None:
         """Show what can be done now."""
         self._phase = phase
+        shown = {"name": phase == "plan", "admin": phase in ("plan", "problem") and self.several}
         for row in self.query(Field):
-            row.display = row.name == "name" and phase == "plan"
+            row.display = shown.get(row.name or "", False)
         if phase != "plan":
             self.query_one("#plan", Table).show(())
-            self.set_focus(None)
+            self.set_focus(self.query_one("#admin") if phase == "problem" and self.several else None)
         leave, again = Hint("Esc", "Leave", "cancel"), Hint("Ctrl+R", "Try again", "again")
         hints: dict[Phase, tuple[Hint, ...]] = {
             "planning": (leave,),
-            "problem": (again, leave),
+            "problem": (*self.choose_hint, again, leave),
             "plan": (Hint("Ctrl+S", "Revoke it", "start", danger=True), Hint("Esc", "Cancel", "cancel")),
             "running": (Hint("Esc", "Leave it running", "cancel"),),
             "failed": (again, leave),
@@ -104,20 +102,14 @@ class RevokeScreen(Following):
         elif phase == "running":
             self.query_one(Busy).start("A revoked key cannot be brought back")
 
-    def _row(self, name: str) -> Field:
-        return next(row for row in self.query(Field) if row.name == name)
-
-    def _value(self, name: str) -> str:
-        return self.query_one(f"#{name}", Input).value.strip()
-
     def action_start(self) -> None:
         """Revoke the key once its name was typed; look it up by its id where that is asked for."""
-        if self._phase == "problem" and self._row("old").display and self._value("old"):
+        if self._phase == "problem" and self.row("old").display and self.value("old"):
             self.action_again()
         if self._phase != "plan" or self._plan is None:
             return
-        if self._value("name") != self._key.name:
-            self._row("name").say(f"Type {self._key.name} to revoke it.", "error")
+        if self.value("name") != self._key.name:
+            self.row("name").say(f"Type {self._key.name} to revoke it.", "error")
             return
         self.enter("running")
         self.jobs.revoke(self._plan)
@@ -128,19 +120,25 @@ class RevokeScreen(Following):
             self.enter("running")  # the person has agreed before it began
             self.jobs.go_on(self._key, self._rotation)
         elif self._phase in ("problem", "failed"):
-            self.query_one("#name", Input).value = ""
-            self.query_one(Stepper).reset()
-            self._look()
+            self.plan_again()
+
+    def plan_again(self) -> None:
+        """Show what a revocation would do now; it is agreed to once more."""
+        self.query_one("#name", Input).value = ""
+        self.query_one(Stepper).reset()
+        self._look()
 
     @work(exclusive=True, group="plan", description="plan a revocation", exit_on_error=False)
     async def _make_plan(self) -> None:
         try:
-            plan = await access.call(self.app, revoking.plan, self._store, self.key_id, old_key_id=self._value("old"))
+            plan = await access.call(
+                self.app, revoking.plan, self._store, self.key_id, admin=self.admin, old_key_id=self.value("old")
+            )
         except KeytuiError as error:
             self.query_one(Busy).stop(f"{told(error)} Nothing was revoked.", "error")
             self.enter("problem")
             if isinstance(error, UsageError) and "old-key-id" in error.hint:
-                self._row("old").display = True
+                self.row("old").display = True
                 self.query_one("#old", Input).focus()
                 self.show_keys((Hint("Ctrl+S", "Look it up", "start"), Hint("Esc", "Cancel", "cancel")))
             return
@@ -148,7 +146,8 @@ class RevokeScreen(Following):
         self.query_one(Busy).stop()
         self.enter("plan")
         rows = [("Key", f"{self._key.masked}  {self._label}"), ("There", issue_plan.named(plan.old))]
-        rows.append(("Asked by", f"admin key {plan.admin.name}"))
+        if not self.several:
+            rows.append(("Asked by", f"admin key {plan.admin.name}"))
         if plan.earlier is not None:
             rows.append(("Also", "What its unfinished rotation issued or retires is revoked as well."))
         rows.append(("Then", "Programs that use it fail at once. It is deleted here for good, without the trash."))

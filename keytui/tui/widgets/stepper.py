@@ -49,6 +49,11 @@ class Stepper(Static):
         """Draw the plan."""
         self._draw()
 
+    def show(self, steps: Sequence[Step]) -> None:
+        """Draw other steps, or the same ones as far as they are known to have got."""
+        self._plan = tuple(steps)
+        self.reset()
+
     def reset(self) -> None:
         """Back to the plan."""
         self._steps = list(self._plan)
