@@ -244,8 +244,8 @@ class Details(VerticalScroll, can_focus=True):
             scroll(animate=False)
 
     def on_resize(self) -> None:
-        """Wrap for the new width."""
-        self.draw()
+        """Wrap for the new width, once it is laid out: a change of height is overlooked while it is."""
+        self.call_after_refresh(self.draw)
 
 
 def _revealed(secret: Secret, seconds: int, width: int) -> Content:
