@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from textual import work
 
 from keytui.errors import KeytuiError, NotConfirmed, ProviderError
-from keytui.tui import messages
+from keytui.tui import messages, words
 from keytui.tui.crash import place
 from keytui.tui.reading import Reading
 
@@ -167,7 +167,7 @@ class Asking(Reading):
         except KeytuiError as error:
             self.show_error(error)
         else:
-            asked = model or "a small model of its list"
+            asked = model or words.unnamed(key.provider) or "no model until one is named"
             self.tell(messages.Told(f"Prompts with “{key.name}” ask {asked}."))
 
 

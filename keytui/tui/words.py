@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.cells import cell_len, set_cell_size
 
 from keytui.model import DAY, DUE_SOON
+from keytui.providers import catalog
 
 if TYPE_CHECKING:
     from keytui.model import Key, Verdict, VerdictWord
@@ -116,6 +117,14 @@ def next_step(key: Key, now: int) -> str:
     if key.verdict == "valid" and now - key.checked_at > STALE:
         return "t checks again: this one is old."
     return _NEXT.get(key.verdict, "")
+
+
+def unnamed(provider: str) -> str:
+    """Return which model prompts ask while none is chosen for a key, or "" where the provider wants it named."""
+    known = catalog.provider(provider)
+    if known.model_hint:
+        return ""
+    return "a small model of its list" if known.small_models else "the first model of its list"
 
 
 def evidence(verdict: Verdict) -> str:

@@ -247,6 +247,27 @@ async def test_a_model_that_the_key_does_not_list_is_called_so(world: World) -> 
         await app.sees("Ask for “terrra”, which is not in its list")
 
 
+@pytest.mark.parametrize(
+    ("provider", "asked"),
+    [
+        ("openai", "a small model of its list"),
+        ("custom", "the first model of its list"),
+        ("azure", "none yet, Ctrl+O names one"),
+    ],
+)
+async def test_what_is_asked_while_no_model_is_chosen_is_told_by_provider(
+    world: World, provider: str, asked: str
+) -> None:
+    world.add(provider=provider)
+    async with opened(world) as app:
+        await app.press("4")
+        await app.sees(f"{asked} ▾")
+        await app.press("ctrl+o")
+        await app.sees("this key's list.")
+        listed = f"{asked[:1].upper()}{asked[1:]}, chosen for each prompt"
+        assert (listed in app.text) == (provider != "azure")
+
+
 async def test_leaving_the_picker_changes_nothing(world: World) -> None:
     key = world.add(model="gpt-6")
     async with opened(world) as app:

@@ -8,12 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from textual.events import Paste
 
 from keytui.model import StoreStatus
+from keytui.storage.keystore import Keystore
+from keytui.storage.vault import Vault
 from keytui.tui import actions
 from keytui.tui.screens.doing import Doing
+from keytui.tui.screens.form import FormScreen
 from keytui.tui.screens.help import HelpScreen, help_text
 from keytui.tui.widgets.lines import LineList
+from tests.stores import fake_key
 from tests.tui.conftest import World, opened
 
 
@@ -23,6 +28,22 @@ async def test_an_empty_store_shows_three_first_steps(world: World, size: tuple[
             assert part in app.text
         await app.press("t")
         assert "Press n to add one." in app.toasts
+
+
+async def test_an_empty_store_that_was_chosen_to_be_a_vault_says_so(world: World) -> None:
+    settings = world.settings._replace(backend="vault")
+    world.store = Keystore(settings, backends={"vault": Vault(settings)}, clock=world.clock)
+    async with opened(world) as app:
+        assert "Keys go to an encrypted vault" in app.text
+        assert "OS keyring" not in app.text
+        await app.press("n")
+        await app.until(lambda: isinstance(app.app.screen, FormScreen))
+        assert app.app.focused is not None
+        app.app.focused.post_message(Paste(fake_key().reveal()))
+        await app.sees("characters")
+        await app.press("ctrl+s")
+        await app.sees("Your keys will be kept in a vault")
+        assert "instead" not in app.text
 
 
 async def test_the_demo_says_so_on_every_screen(world: World, size: tuple[int, int]) -> None:

@@ -312,8 +312,10 @@ def empty_lines(context: Context, chosen: listing.Group, text: str, *, nothing: 
 
 def _first_steps(context: Context) -> list[list[tuple[str, str]]]:
     status = context.status
-    if status is None or status.state == "unset":
+    if status is None or status.backend is None:
         where = "Keys go to the OS keyring, or to an encrypted vault where there is none."
+    elif status.state == "unset":
+        where = "Keys go to an encrypted vault. You choose its passphrase with the first key."
     else:
         where = f"Keys go to: {status.label}. {status.reason}".rstrip()
     return [

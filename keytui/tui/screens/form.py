@@ -14,7 +14,7 @@ from keytui.errors import InvalidInput, KeytuiError, NotConfirmed
 from keytui.flows import keys
 from keytui.model import DAY, KeyFields
 from keytui.providers.catalog import PROVIDERS
-from keytui.tui import access
+from keytui.tui import access, words
 from keytui.tui.screens.confirm import ConfirmScreen
 from keytui.tui.screens.dialog import Dialog
 from keytui.tui.widgets.field import Busy, Field, Hint
@@ -143,8 +143,9 @@ class FormScreen(Dialog["int | None"]):
         if self._touched("provider"):
             self._propose("base_url", provider.base_url)
             self._propose("env", provider.admin_env if self._kind == "admin" else provider.env)
-        if provider.small_models:
-            self._control("model").placeholder = f"{provider.small_models[0]} when empty"
+        unnamed = words.unnamed(provider.id)
+        model = provider.small_models[0] if provider.small_models else f"{unnamed[:1].upper()}{unnamed[1:]}"
+        self._control("model").placeholder = f"{model} when empty" if unnamed else "For test prompts, which need one"
         self._control("base_url").placeholder = provider.base_url or provider.example or _ADDRESS_EXAMPLE
 
     @on(Input.Changed)

@@ -127,7 +127,9 @@ class ModelScreen(Dialog[str | None]):
         rows = [(name, name) for name in self._models if all(needle in name.casefold() for needle in needles)]
         typed = text.strip()
         if not typed:
-            rows.insert(0, ("", "A small model of its list, chosen for each prompt"))
+            unnamed = words.unnamed(self._key.provider)
+            if unnamed:
+                rows.insert(0, ("", f"{unnamed[:1].upper()}{unnamed[1:]}, chosen for each prompt"))
         elif typed not in self._models:
             rows.append((typed, f"Ask for “{typed}”{', which is not in its list' if self._models else ''}"))
         self.query_one(ModelList).set_rows(rows)

@@ -140,11 +140,11 @@ class SetUpScreen(Dialog[bool]):
 
     def compose_body(self) -> ComposeResult:
         """Lay out the reason, what a vault is, and the passphrase twice."""
-        yield Static(self._reason, id="reason", classes="paragraph", markup=False)
+        kept = "Your keys will be kept in a vault" if self._chosen else "A vault keeps your keys instead"
+        if not self._chosen:
+            yield Static(self._reason, id="reason", classes="paragraph", markup=False)
         yield Static(
-            "A vault keeps your keys instead: a folder of files encrypted with a passphrase of yours.",
-            classes="paragraph",
-            markup=False,
+            f"{kept}: a folder of files encrypted with a passphrase of yours.", classes="paragraph", markup=False
         )
         yield Static(
             "A forgotten passphrase cannot be recovered by anyone. The keys would be lost here, "

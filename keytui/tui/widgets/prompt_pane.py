@@ -80,7 +80,7 @@ class PromptPane(Vertical):
         self._prompts: list[str] = []
         self._place = 0
         self._draft = ""
-        self._model: tuple[str, bool] | None = None
+        self._model: tuple[str, str] | None = None
         self._asked: Key | None = None
         self._beside: int | None = None
         self.run = 0
@@ -196,14 +196,18 @@ class PromptPane(Vertical):
         name = f" · {words.plain(key.name)}" if key is not None else ""
         if str(self.border_title) != f"4 Test{name}":
             self.border_title = Content(f"4 Test{name}")
-        self._show_model(words.plain(key.model) if key is not None else "", known=key is not None)
+        if key is None:
+            self._show_model(("", STYLES["dim"]))
+        elif key.model:
+            self._show_model((words.plain(key.model), ""))
+        else:
+            self._show_model((words.unnamed(key.provider) or "none yet, Ctrl+O names one", STYLES["dim"]))
 
-    def _show_model(self, model: str, *, known: bool) -> None:
-        if self._model == (model, known):
+    def _show_model(self, chosen: tuple[str, str]) -> None:
+        if self._model == chosen:
             return  # each change lays the screen out anew
         for line in self.query("#model").results(Static):
-            self._model = (model, known)
-            chosen = (model, "") if model else ("a small model of its list" if known else "", STYLES["dim"])
+            self._model = chosen
             line.update(Content.assemble(("Model  ", STYLES["dim"]), chosen, (" ▾", STYLES["mark"])))
 
     def on_click(self) -> None:
