@@ -14,6 +14,7 @@ _BEFORE = {
     "issued": "The value of a new one was lost: it is revoked before another is made.",
     "stored": "The new one is stored and not yet known to work.",
     "verified": "The new one is stored and works.",
+    "clearing": "The rotation was given up; what was issued for it is yet to be revoked.",
 }
 """What is known of the new key while the old one is in use, by the journal's state."""
 

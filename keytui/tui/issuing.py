@@ -104,8 +104,10 @@ class Issuing(Jobs):
         from keytui.flows import giving_up, issuing
 
         async def abandon(stage: Callable[[Stage], None]) -> Outcome:
-            del stage
-            await (giving_up.abandon(self.store, rotation.id) if left is None else giving_up.leave(self.store, left))
+            if left is None:
+                await giving_up.abandon(self.store, rotation.id, stage=stage)
+            else:
+                await giving_up.leave(self.store, left)
             return issuing.Outcome(key, "abandoned", None, revoked=False)
 
         self._begin(_going_on(key, rotation), abandon)

@@ -8,7 +8,7 @@ from textual import work
 from textual.binding import Binding, BindingType
 
 from keytui.errors import KeyNotFound, KeytuiError, LeftBehind, StoreBusy
-from keytui.flows import issue_plan, resuming, standing
+from keytui.flows import issue_plan, issuing, resuming, standing
 from keytui.tui import access
 from keytui.tui.screens import stages
 from keytui.tui.screens.following import told
@@ -144,6 +144,8 @@ class IssueScreen(Planned):
             return
         rotation, left = self._rotation, self._left
         if left is None:
+            if rotation.state in issuing.GIVEN_UP:
+                self.query_one(Stepper).show(stages.giving_up(self._label))
             self.enter("running")
             self.jobs.give_up(self._key, rotation)
             return
@@ -322,6 +324,8 @@ class IssueScreen(Planned):
 
     def _show_failure(self, row: Rotation | None, why: str, reached: Container[str], *, revoking: bool) -> None:
         """Show at which stage it failed, and what state everything is in."""
+        if row is not None and row.state == "clearing":
+            self.query_one(Stepper).show(stages.of(row, self._label))
         self.query_one(Stepper).mark(stages.at(row, reached, revoking=revoking), "failed", why)
         state = standing.nothing_left(revoking=revoking) if row is None else standing.standing(row)
         if row is not None and self._can_end and not row.undone:

@@ -41,10 +41,20 @@ def revocation(label: str) -> tuple[Step, ...]:
     )
 
 
+def giving_up(label: str) -> tuple[Step, ...]:
+    """Return the stages of giving up a rotation before its switch."""
+    return (
+        Step("retiring", "Revoke", f"{label} deletes what it issued"),
+        Step("done", "Confirm", "It is no longer listed; the old key stays in use"),
+    )
+
+
 def of(row: Rotation, label: str) -> tuple[Step, ...]:
     """Return the stages of a rotation or a revocation that has begun, with those that are behind it."""
     if row.kind == "revoked":
         return revocation(label)
+    if row.state == "clearing":
+        return giving_up(label)
     behind = issuing.STAGES[: _BEHIND.get(row.state, 0)]
     steps = {step.id: step for step in rotation(label)}
     for name in behind:
@@ -67,4 +77,4 @@ def at(row: Rotation | None, told: Container[str], *, revoking: bool) -> str:
     if "done" in told or row is None:
         first = "retiring" if revoking else "issued"
         return next((name for name in reversed(issuing.STAGES) if name in told), first)
-    return "retiring" if revoking else issuing.STAGES[_BEHIND.get(row.state, 0)]
+    return "retiring" if revoking or row.state == "clearing" else issuing.STAGES[_BEHIND.get(row.state, 0)]
