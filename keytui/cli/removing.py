@@ -76,7 +76,7 @@ def _revoke(options: Namespace, session: Session) -> int:
     if outcome.key is not None:
         sentence = f"{key.name} was not revoked: its revocation was given up meanwhile. It is still stored here."
         raise KeytuiError(sentence, f"Revoke it again: keytui delete {shlex.quote(key.name)} --revoke")
-    say(f"{key.name} is revoked: {plan.label} refuses it. It is deleted here.")
+    say(f"{key.name}: {outcome.sentence}{' It is deleted here.' if outcome.revoked else ''}")
     session.tidy()
     return EXIT_DONE
 

@@ -205,7 +205,7 @@ def _go_on(session: Session, row: Rotation, *, now: bool) -> tuple[dict[str, obj
         failed = {"name": name, "state": row.state, **nothing, "revoked": False, "error": error.sentence}
         return failed, error.exit_code or EXIT_FAILED
     if outcome.key is None:
-        say(f"{name} is revoked and deleted.")
+        say(f"{name}: {outcome.sentence}{' It is deleted here.' if outcome.revoked else ''}")
     return _outcome_json(name, outcome), EXIT_DONE
 
 

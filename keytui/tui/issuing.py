@@ -226,7 +226,7 @@ def _told_end(run: Run, *, quiet: bool) -> str:
     if outcome is None or (quiet and outcome.state == "retiring"):
         return ""
     if outcome.key is None:
-        return f"{name} is revoked and deleted."
+        return f"{name}: {outcome.sentence}{' It is deleted here.' if outcome.revoked else ''}"
     if outcome.state == "abandoned":
         return f"The {_what(run)} of {name} was given up."
     said, which = f"{name} is rotated.", "old"

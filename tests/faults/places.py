@@ -141,7 +141,7 @@ class Place:
                 assert word_of(key, store.read(key.id)) == "valid", (
                     "the key in use does not work, and no journal says so"
                 )
-            if f"{self.provider.name} is revoked" in said or key is None:
+            if f"{self.provider.name}: Revoked at" in said or key is None:
                 assert not live, f"called revoked or gone, and alive: {live}"
         finally:
             store.close()

@@ -271,7 +271,7 @@ async def test_leaked_key_is_revoked_once_its_name_is_typed(world: World, size: 
         assert live(world) == [old]
         await app.type("bot")
         await app.press("ctrl+s")
-        await sees(app, "Revoked: OpenAI refuses the key.")
+        await sees(app, "Revoked at OpenAI, and proven: the key is refused there.")
         assert live(world) == []
         await app.press("enter")
         await app.until(lambda: app.selected == "zadmin")
@@ -291,5 +291,5 @@ async def test_revocation_that_fails_leaves_the_key(world: World) -> None:
         assert world.store.read(key.id) == BOT
         world.server.admin.clear_faults()
         await app.press("ctrl+r")
-        await sees(app, "Revoked: OpenAI refuses the key.")
+        await sees(app, "Revoked at OpenAI, and proven: the key is refused there.")
     assert live(world) == []

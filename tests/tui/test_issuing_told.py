@@ -133,7 +133,7 @@ async def test_which_of_several_admin_keys_revokes_is_chosen(world: World, size:
         assert "Admin key zadmin" in dialog(app)
         await app.type("bot")
         await app.press("ctrl+s")
-        await says(app, "Revoked: OpenAI refuses the key.")
+        await says(app, "Revoked at OpenAI, and proven: the key is refused there.")
     assert live(world) == []
 
 
@@ -203,7 +203,7 @@ async def test_revocation_is_shown_as_one_under_r(world: World) -> None:
         assert live(world) == [old]
         world.server.admin.clear_faults()
         await app.press("ctrl+r")
-        await says(app, "Done. The key is revoked, refused by its provider, and deleted here.")
+        await says(app, "Done. Revoked at OpenAI, and proven: the key is refused there.")
     assert live(world) == []
 
 

@@ -42,7 +42,7 @@ async def test_trying_again_after_a_failure_revokes_the_key_and_the_one_before_i
         await agreed(app)
         await sees(app, "It goes on by itself")
         await app.press("ctrl+r")
-        await sees(app, "Revoked: OpenAI refuses the key.")
+        await sees(app, "Revoked at OpenAI, and proven: the key is refused there.")
     assert live(world) == []
 
 
@@ -56,7 +56,7 @@ async def test_the_next_start_revokes_the_key_and_the_one_before_it(world: World
         await app.press("escape")
     async with opened(world) as app:
         await app.until(lambda: app.toasts, "the end is told")
-        assert "is revoked and deleted" in app.toasts
+        assert "Revoked at OpenAI, and proven: the key is refused there. It is deleted here." in app.toasts
     assert live(world) == []
 
 

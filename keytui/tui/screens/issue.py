@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from keytui.tui.screens.following import Phase
 
 _LOOK_SECONDS = 1
-_REVOKED = "Done. The key is revoked, refused by its provider, and deleted here."
+_GONE = "The key is no longer here: another keytui has revoked or deleted it."
 
 
 class IssueScreen(Planned):
@@ -190,7 +190,7 @@ class IssueScreen(Planned):
                 self._ended_elsewhere(await access.run(self.app, self._store.rotation, self._rotation.id))
                 return
         except KeyNotFound:
-            self._done(_REVOKED)
+            self._done(_GONE)
             return
         except KeytuiError as error:
             self._problem(error)
@@ -283,7 +283,7 @@ class IssueScreen(Planned):
         elif outcome is not None and outcome.state == "abandoned":
             self._done(f"Given up. {left.sentence if left else standing.nothing_left(revoking=run.revoking)}")
         elif outcome is not None and outcome.key is None:
-            self._done(_REVOKED)
+            self._done(f"Done. {outcome.sentence}")
         elif run.undone:
             self._done(f"Done. The new key is gone for good. {standing.in_use(undone=True)}{self._its_end()}.")
         elif outcome is not None and not outcome.revoked:

@@ -159,8 +159,8 @@ class RevokeScreen(Following):
         self._rotation = run.rotation
         busy = self.query_one(Busy)
         outcome = run.outcome
-        if run.error is None and outcome is not None and outcome.key is None and outcome.revoked:
-            busy.stop(f"Revoked: {self._label} refuses the key. It is deleted here as well.")
+        if run.error is None and outcome is not None and outcome.key is None:
+            busy.stop(f"{outcome.sentence}{' It is deleted here as well.' if outcome.revoked else ''}")
             self.enter("done")
             return
         at = "done" if "done" in run.stages else "retiring"
