@@ -166,6 +166,6 @@ class RevokeScreen(Following):
         at = "done" if "done" in run.stages else "retiring"
         self.query_one(Stepper).mark(at, "failed", told(run.error) if run.error is not None else "Not proven")
         begun = run.rotation is not None and run.rotation.kind == "revoked"
-        left = "It goes on by itself at the next start." if begun else "The key is where it was."
+        left = "keytui tries again by itself." if begun else "The key is where it was."
         busy.stop(f"Not proven revoked; the key is still stored here. {left}", "error")
         self.enter("failed")
