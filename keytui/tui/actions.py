@@ -287,9 +287,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("older_prompt", ("up",), "Earlier", "Bring back the prompt before, in pane 4.", _MOVE, "test", ("test",)),
     Action("newer_prompt", ("down",), "Later", "Bring back the prompt after, in pane 4.", _MOVE, "test"),
     Action("model_here", ("ctrl+o",), "Model", "Choose the model, from within pane 4.", _MOVE, "test", bars=("test",)),
-    Action(
-        "system", ("ctrl+s",), "System", "Write a system prompt in pane 4; again, go back.", _MOVE, "test", ("test",)
-    ),
+    Action("system", ("ctrl+s",), "System", "Write a system prompt in pane 4; again: back.", _MOVE, "test", ("test",)),
     Action("keep_filter", ("enter",), "Keep", "Keep the filter and go to the keys.", _MOVE, "native", bars=("filter",)),
     Action(
         "back",
@@ -346,16 +344,17 @@ def key_names(action: Action) -> str:
     return " ".join(key_name(key) for key in action.keys)
 
 
-def bindings(where: Where) -> list[Binding]:
-    """Return the bindings of one place; each runs `run('<action id>')` there.
+def at_once(keys: str, action: str) -> list[Binding]:
+    """Bind keys that are done before the next is looked at, which belongs elsewhere; those typed ahead are in turn."""
+    return [Binding(keys, action, show=False, priority=first) for first in (True, False)]
 
-    Those of the prompt's field run before the next key is looked at: what is typed right after it belongs elsewhere.
-    """
-    return [
-        Binding(",".join(action.keys), f"run('{action.id}')", show=False, priority=where == "test", id=action.id)
-        for action in ACTIONS
-        if action.where == where
-    ]
+
+def bindings(where: Where) -> list[Binding]:
+    """Return the bindings of one place; each runs `run('<action id>')` there."""
+    bound = [(",".join(action.keys), f"run('{action.id}')") for action in ACTIONS if action.where == where]
+    if where == "test":
+        return [binding for keys, run in bound for binding in at_once(keys, run)]
+    return [Binding(keys, run, show=False) for keys, run in bound]
 
 
 def problem(action: Action, context: Context) -> str | None:

@@ -73,16 +73,19 @@ async def test_a_prompt_is_sent_with_the_system_prompt(
         assert app.app.focused is app.main.query_one("#prompt")
 
 
+@pytest.mark.parametrize("pressed", [("p", "ctrl+s"), ("p",), ()])
 async def test_what_is_typed_right_after_ctrl_s_is_the_system_prompt_and_is_named_so(
-    world: World, asked: list[dict[str, object]], size: tuple[int, int]
+    world: World, asked: list[dict[str, object]], pressed: tuple[str, ...]
 ) -> None:
+    """However far the app has got when the rest is typed."""
     world.add()
-    async with opened(world, size) as app:
-        await app.press("4")
-        await app.burst("ctrl+s", *"Be brief.", "enter", *"Who are you?", "enter")
+    async with opened(world, (80, 24)) as app:
+        await app.press(*pressed)
+        rest = ("p", "ctrl+s")[len(pressed) :]
+        await app.burst(*rest, *"Be brief, no nonsense.", "enter", *"Who are you?", "enter")
         await ended(app)
-        assert said(asked[0]) == [("system", "Be brief."), ("user", "Who are you?")]
-        assert [line for line in app.text.splitlines() if "System" in line and "Be brief." in line]
+        assert said(asked[0]) == [("system", "Be brief, no nonsense."), ("user", "Who are you?")]
+        assert [line for line in app.text.splitlines() if "System" in line and "no nonsense." in line]
 
 
 async def test_pane_4_names_the_keys_that_do_something_while_typing(world: World, size: tuple[int, int]) -> None:

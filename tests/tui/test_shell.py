@@ -14,12 +14,14 @@ from keytui.model import StoreStatus
 from keytui.storage.keystore import Keystore
 from keytui.storage.vault import Vault
 from keytui.tui import actions
+from keytui.tui.app import KeytuiApp
 from keytui.tui.screens.doing import Doing
 from keytui.tui.screens.form import FormScreen
 from keytui.tui.screens.help import HelpScreen, help_text
+from keytui.tui.screens.panes import Panes
 from keytui.tui.widgets.lines import LineList
 from tests.stores import fake_key
-from tests.tui.conftest import World, opened
+from tests.tui.conftest import Driver, World, opened
 
 
 async def test_an_empty_store_shows_three_first_steps(world: World, size: tuple[int, int]) -> None:
@@ -44,6 +46,32 @@ async def test_an_empty_store_that_was_chosen_to_be_a_vault_says_so(world: World
         await app.press("ctrl+s")
         await app.sees("Your keys will be kept in a vault")
         assert "instead" not in app.text
+
+
+async def test_what_is_typed_for_a_pane_that_is_still_to_come_does_nothing_else(
+    world: World, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    world.add()
+    settle = Panes._settle
+    held: list[Panes] = []
+
+    async def hold(self: Panes) -> None:
+        held.append(self)
+
+    monkeypatch.setattr(Panes, "_settle", hold)
+    app = KeytuiApp(world.store, world.settings, clock=world.clock)
+    async with app.run_test(size=size) as pilot:
+        driver = Driver(app, pilot, world)
+        await driver.burst("p")
+        await driver.until(lambda: driver.main.pane == "test")
+        await driver.burst(*"An D y", "enter")
+        assert app.screen is app.main
+        await settle(held[0])
+        await driver.until(lambda: app.focused is not None and app.focused.id == "prompt")
+        await driver.type("Hello")
+        await driver.sees("Hello")
+        await driver.quiet()
+        assert len(world.store.keys()) == 1
 
 
 async def test_the_demo_says_so_on_every_screen(world: World, size: tuple[int, int]) -> None:

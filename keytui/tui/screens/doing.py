@@ -32,6 +32,11 @@ class Doing(Screen[None]):
         """The selected key."""
         raise NotImplementedError
 
+    @property
+    def coming(self) -> bool:
+        """Whether the pane that was gone to is still to come: what is typed for it must do nothing elsewhere."""
+        raise NotImplementedError
+
     def context(self) -> Context:
         """Return what decides which actions can be done."""
         raise NotImplementedError
@@ -74,8 +79,8 @@ class Doing(Screen[None]):
     def action_run(self, action_id: str) -> None:
         """Do an action, or say why it cannot be done now."""
         action, context = actions.BY_ID[action_id], self.context()
-        if context.too_small and action_id != "quit":
-            return  # what to do stands on the screen, which has no room for more
+        if (context.too_small or self.coming) and action_id != "quit":
+            return  # too small: what to do stands on the screen, which has no room for more
         problem = actions.problem(action, context)
         if problem is not None:
             self.keytui.say(problem, severity="warning", timeout=4)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 WIDE = 120
 LEAST = (60, 20)
+_LATER: tuple[Pane, ...] = ("details", "test")
+"""Panes that are mounted after the first paint."""
 PROGRESS = 20
 """Cells of the bar that shows how far a run of checks is."""
 FIRST_SECONDS = 1.0
@@ -107,6 +109,8 @@ class Panes(Doing):
         details, test = Details(self.keytui.clock), PromptPane()
         await self.mount(Horizontal(details, test, id="lower"), after="#keys")
         self._details, self._test = details, test
+        if self.pane in _LATER:
+            self.focus_pane(self.pane)
         self.lay_out()
         self.point(self.key)
         self.settled()
@@ -124,6 +128,11 @@ class Panes(Doing):
     def test(self) -> PromptPane | None:
         """Pane 4, once it is there."""
         return self._test
+
+    @property
+    def coming(self) -> bool:
+        """See Doing."""
+        return self.pane in _LATER and self._details is None
 
     @property
     def keys(self) -> KeyList:
@@ -173,13 +182,13 @@ class Panes(Doing):
 
     def focus_pane(self, pane: Pane) -> None:
         """Show a pane and put the focus into it."""
-        if pane in ("details", "test"):
+        if pane in _LATER:
             self.lower = pane
         self.pane = pane
         self.lay_out()
         target = {"groups": "#groups", "keys": "#key-list", "details": "#details", "test": "#prompt"}[pane]
-        for widget in self.query(target):
-            self.set_focus(widget)  # at once, unlike Widget.focus(): the next key may have been typed already
+        # At once, unlike Widget.focus(): the next key may have been typed already. None while the pane is to come.
+        self.set_focus(next(iter(self.query(target)), None))
         if pane == "test" and self.test is not None:
             self.test.enter()
         self.show_keys()
@@ -191,7 +200,7 @@ class Panes(Doing):
         if found is None:
             return
         self.pane = found
-        if found in ("details", "test"):
+        if found in _LATER:
             self.lower = found
         self.lay_out()
         self.show_keys()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
@@ -57,7 +56,7 @@ def _usage(usage: dict[str, int]) -> str:
 class SystemInput(KeylessInput):
     """The system prompt's line. Enter goes on to the prompt, at once: what is typed right after it belongs there."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "leave", show=False, priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = list(actions.at_once("enter", "leave"))
 
     def action_leave(self) -> None:
         """Go to the prompt."""
