@@ -86,7 +86,7 @@ BAD = {
     "a closed port": Bad(*_both("unreachable", "Nothing listens"), place="closed"),
     "slow headers": Bad(*_both("unreachable", "did not answer"), b"HTTP/1.1 200 OK\r\nX-Slow: ", drip=True),
     "an answer that stops": Bad(
-        Said("unreachable", "did not answer"), Said("unreachable", "sent nothing for"), events("Hi"), hold=True
+        Said("unreachable", "did not answer"), Said("unreachable", "sent no more of it for"), events("Hi"), hold=True
     ),
     "an answer that is no text": Bad(_NO_API, Said("unknown", "understand"), events("Hi", "H?").replace(b"?", b"\xff")),
     "fifty megabytes": Bad(_NO_API, _NO_API, _LONG, repeat=50),

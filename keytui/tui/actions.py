@@ -351,10 +351,11 @@ def at_once(keys: str, action: str) -> list[Binding]:
 
 def bindings(where: Where) -> list[Binding]:
     """Return the bindings of one place; each runs `run('<action id>')` there."""
-    bound = [(",".join(action.keys), f"run('{action.id}')") for action in ACTIONS if action.where == where]
-    if where == "test":
-        return [binding for keys, run in bound for binding in at_once(keys, run)]
-    return [Binding(keys, run, show=False) for keys, run in bound]
+    found: list[Binding] = []
+    for action in (action for action in ACTIONS if action.where == where):
+        keys, run = ",".join(action.keys), f"run('{action.id}')"
+        found += at_once(keys, run) if where == "test" else [Binding(keys, run, show=False, id=action.id)]
+    return found
 
 
 def problem(action: Action, context: Context) -> str | None:

@@ -40,7 +40,7 @@ async def test_trying_again_after_a_failure_revokes_the_key_and_the_one_before_i
         await rotated(app)
         world.server.admin.fault("error_500", "DELETE", times=1)
         await agreed(app)
-        await sees(app, "It goes on by itself")
+        await sees(app, "keytui tries again")
         await app.press("ctrl+r")
         await sees(app, "Revoked at OpenAI, and proven: the key is refused there.")
     assert live(world) == []
@@ -52,7 +52,7 @@ async def test_the_next_start_revokes_the_key_and_the_one_before_it(world: World
         await rotated(app)
         world.server.admin.fault("error_500", "DELETE", times=1)
         await agreed(app)
-        await sees(app, "It goes on by itself")
+        await sees(app, "keytui tries again")
         await app.press("escape")
     async with opened(world) as app:
         await app.until(lambda: app.toasts, "the end is told")
