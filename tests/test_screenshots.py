@@ -42,7 +42,12 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> None:
     time.tzset()
 
 
-@pytest.mark.parametrize("name", make.SHOTS)
+_QUICK = ("main-80x24", "rotate", "prompt")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in _QUICK else pytest.mark.slow) for name in make.SHOTS]
+)
 async def test_a_screenshot_shows_what_the_app_shows(name: str) -> None:
     drawn = make.shown((FOLDER / f"{name}.svg").read_text(encoding="utf-8"))
     assert make.shown(await make.take(name)) == drawn, "run: python screenshots/make.py"

@@ -134,6 +134,7 @@ def test_a_terminal_that_knows_ascii_only(environ: dict[str, str], locked: Secre
     assert "not text in this terminal's encoding" in unknown.stderr
 
 
+@pytest.mark.slow  # waits for a time-out
 @pytest.mark.parametrize("more", [(), ("--prompt", "Hello")], ids=["check", "prompt"])
 def test_a_name_that_is_looked_up_for_ever_holds_up_no_test(environ: dict[str, str], more: tuple[str, ...]) -> None:
     # A process, since the interpreter waits for threads at its end; a second of each case is the time-out.

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.slow  # a vault, a command and a full disk each
+
 GONE = "There is no vault in {vault}. Restore it from a backup"
 LOCKED = "The vault is locked. Run `keytui unlock`, or set KEYTUI_PASSPHRASE_FILE."
 DAMAGED = "The vault's file for “one” is not what was written."

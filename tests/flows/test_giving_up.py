@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tests.flows.issued import World
 
 
+pytestmark = pytest.mark.slow  # most wait until a provider knows
+
+
 async def given_up(world: World) -> None:
     (row,) = world.store.rotations()
     await giving_up.abandon(world.store, row.id)

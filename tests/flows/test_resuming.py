@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tests.flows.issued import World
 
 
+pytestmark = pytest.mark.slow  # most wait until a provider knows
+
+
 def lose(world: World, version_id: int | None) -> None:
     """Let the store lose the value of a version."""
     core = world.store._core

@@ -150,6 +150,7 @@ def typed(commands: str, home: Path, passphrases: int) -> str:
     return shown + (shell.before or "")
 
 
+@pytest.mark.slow  # a passphrase for every file
 @pytest.mark.skipif(shutil.which("age") is None, reason="age is not installed")
 def test_the_age_tool_alone_recovers_every_secret_of_a_copied_vault(real: tuple[str, Secret], tmp_path: Path) -> None:
     from keytui import settings as settings_module

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from keytui.storage.keystore import Keystore
     from keytui.tui.screens.main import MainScreen
 
-SIZES = ((80, 24), (120, 40))
+SIZES = ((80, 24), pytest.param((120, 40), marks=pytest.mark.slow))  # the larger one in CI alone
 PATIENCE = 30.0
 """Seconds after which a test gives up on what it waits for."""
 

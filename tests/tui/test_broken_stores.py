@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from tests.tui.conftest import Driver
 
+pytestmark = pytest.mark.slow  # a store and an app each
+
 NAMES = ("one", "two")
 DAMAGED = ("The vault's file for “one” is not what was written.", "Restore it from a backup, or add the key again.")
 

@@ -9,14 +9,14 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
+
 from keytui.storage.keystore import Keystore
 from keytui.storage.os_keyring import OsKeyring
 from tests.terminal import plain_environment
 from tests.tui.conftest import World, opened
 
 if TYPE_CHECKING:
-    import pytest
-
     from keytui.storage.backends import Slot
 
 
@@ -41,6 +41,7 @@ async def test_what_another_process_does_shows_by_itself_and_the_cursor_stays(wo
         assert app.selected == "beta"
 
 
+@pytest.mark.slow  # waits for a time-out
 async def test_a_prompt_that_never_answers_leaves_the_app_usable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("alpha", "beta"):
         world.add(name)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tests.tui.conftest import World
 
 
+pytestmark = pytest.mark.slow  # whole rotations by keys; test_issuing.py has the quick ones
+
+
 @pytest.fixture(scope="module", autouse=True)
 def warm() -> None:
     client.warm_up()

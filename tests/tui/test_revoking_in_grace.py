@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from tests.tui.conftest import Driver, World
 
 
+pytestmark = pytest.mark.slow  # whole rotations by keys
+
+
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings._replace(propagation_seconds=1)

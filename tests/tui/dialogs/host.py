@@ -6,6 +6,7 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from textual import events
 from textual.app import App
 from textual.widgets import Static
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from keytui.storage.keystore import Keystore
 
-SIZES = [(80, 24), (120, 40)]
+SIZES = [(80, 24), pytest.param((120, 40), marks=pytest.mark.slow)]  # the larger one in CI alone
 
 
 class Host(CalmCrash):
