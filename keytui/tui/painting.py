@@ -1,8 +1,10 @@
-"""Drawing at once what cannot wait for Textual's next frame."""
+"""Drawing earlier than Textual does, and less: at once what cannot wait for its next frame, and nothing twice."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from textual.content import Content
 
 if TYPE_CHECKING:
     from textual.widget import Widget
@@ -18,3 +20,16 @@ def paint(widget: Widget) -> None:
     screen = widget.screen
     screen._compositor.update_widgets({*screen._dirty_widgets, widget})
     screen._compositor_refresh()
+
+
+def entitle(widget: Widget, title: str, subtitle: str | None = None) -> None:
+    """Write into the border of a widget, where what is new: writing there draws everything in the border too.
+
+    Args:
+        subtitle: For its lower line; None leaves what is there.
+    """
+    above = Content(title)
+    if widget.border_title != above.markup:
+        widget.border_title = above
+    if subtitle is not None and (widget.border_subtitle or "") != Content(subtitle).markup:
+        widget.border_subtitle = Content(subtitle) if subtitle else None

@@ -83,7 +83,7 @@ class MainScreen(Panes):
         self.keytui.look(self._version, self._status)
         if int(now) // 60 != self._minute:
             self._minute = int(now) // 60
-            self.keys.refresh()
+            self.keys.redraw()
             if self._counts is not None and self._counts.rotating:
                 self.keytui.each_minute()
 
@@ -139,7 +139,7 @@ class MainScreen(Panes):
     @on(messages.CheckStarted)
     def _check_started(self, message: messages.CheckStarted) -> None:
         self._to_check.update(message.key_ids)
-        self.keys.refresh()
+        self.keys.redraw()
         self._show_note()
 
     @on(messages.Checked)
@@ -186,7 +186,7 @@ class MainScreen(Panes):
     def _checks_ended(self) -> None:
         if not self.keytui.being_checked:
             self._say_checked()
-        self.keys.refresh()
+        self.keys.redraw()
         self._show_note()
         self.keytui.load()
 

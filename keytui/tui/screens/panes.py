@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from textual.containers import Horizontal
-from textual.content import Content
 from textual.widgets import Static
 
 from keytui.errors import KeytuiError
 from keytui.tui import listing, words
 from keytui.tui.actions import Context
+from keytui.tui.painting import entitle
 from keytui.tui.screens.doing import PANES, Doing, empty_lines
 from keytui.tui.widgets.groups import Groups
 from keytui.tui.widgets.key_bar import KeyBar
@@ -239,14 +239,12 @@ class Panes(Doing):
     def _show_titles(self, shown: int) -> None:
         chosen, total = self.listing.group, self._counts.total if self._counts is not None else 0
         label = "" if chosen == listing.ALL else f" · {words.plain(chosen.label)}"
-        pane = self.query_one(KeysPane)
-        pane.border_title = Content(f"2 Keys{label}")
         parts = [self._progress] if self._progress else []
         if self.listing.text:
             parts.append(f"{shown:,} of {total:,}")
         if self.listing.sorting != "name":
             parts.append(f"by {self.listing.sorting}")
-        pane.border_subtitle = " · ".join(parts) or None
+        entitle(self.query_one(KeysPane), f"2 Keys{label}", " · ".join(parts))
 
     def show_load_error(self, sentence: str, hint: str) -> None:
         """Say in the list why there is none."""

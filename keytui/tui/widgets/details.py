@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from keytui.tui import actions, words
+from keytui.tui.painting import entitle
 from keytui.tui.widgets.key_list import provider_label
 from keytui.tui.widgets.styles import STYLES
 
@@ -157,6 +158,7 @@ class Details(VerticalScroll, can_focus=True):
         self._facts: Facts | None = None
         self._secret: Secret | None = None
         self._hides_at = 0.0
+        self._content = Content()
         self.border_title = "3 Details"
 
     def compose(self) -> ComposeResult:
@@ -173,7 +175,7 @@ class Details(VerticalScroll, can_focus=True):
             self._secret = None
         self._facts = facts
         name = f" · {words.plain(facts.key.name)}" if facts is not None else ""
-        self.border_title = Content(f"3 Details{name}")
+        entitle(self, f"3 Details{name}")
         self.draw()
 
     @property
@@ -228,7 +230,9 @@ class Details(VerticalScroll, can_focus=True):
             if self._secret is not None:
                 left = max(1, round(self._hides_at - self._clock()))
                 content = full + _revealed(self._secret, left, width) + Content("\n") + page(found[1:], width)
-        self.query_one("#details-text", Static).update(content)
+        if not content.is_same(self._content):
+            self._content = content
+            self.query_one("#details-text", Static).update(content)
 
     def action_run(self, action_id: str) -> None:
         """Scroll as the registry's action says."""

@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from keytui.tui import actions, words
+from keytui.tui.painting import entitle
 from keytui.tui.widgets.answer import Answer
 from keytui.tui.widgets.keyless import KeylessInput
 from keytui.tui.widgets.styles import STYLES
@@ -193,8 +194,7 @@ class PromptPane(Vertical):
 
     def _title(self, key: Key | None) -> None:
         name = f" · {words.plain(key.name)}" if key is not None else ""
-        if str(self.border_title) != f"4 Test{name}":
-            self.border_title = Content(f"4 Test{name}")
+        entitle(self, f"4 Test{name}")
         if key is None:
             self._show_model(("", STYLES["dim"]))
         elif key.model:
