@@ -1,4 +1,4 @@
-"""Locking the vault when nobody has touched the app for a while."""
+"""What is done when nobody has touched the app for a while: garbage is collected, and later the vault locked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from textual import events
 
 from keytui.errors import KeytuiError
-from keytui.tui import messages
+from keytui.tui import garbage, messages
 from keytui.tui.issuing import Issuing
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ LOOK_SECONDS = 5.0
 """How often the time is looked at. It is the clock on the wall, which goes on while a laptop sleeps."""
 
 _MINUTE = 60
+_PAUSE_SECONDS = 2
+"""Without a key press, after which the next one is not expected at once."""
 
 
 class IdleLock(Issuing):
@@ -30,6 +32,7 @@ class IdleLock(Issuing):
     def on_mount(self) -> None:
         """Begin to count."""
         self._touched_at = self.clock()
+        self.set_interval(1, self._collect, name="collect garbage")
         if self.settings.idle_lock_minutes:
             self.set_interval(LOOK_SECONDS, self.lock_when_idle, name="idle lock")
 
@@ -45,6 +48,10 @@ class IdleLock(Issuing):
             self._touched_at = self.clock()
             self._seen_idle = False
         await super().on_event(event)
+
+    async def _collect(self) -> None:
+        pause = self.clock() - self._touched_at >= _PAUSE_SECONDS
+        await garbage.collect(quiet=pause and all(worker.is_finished for worker in self.workers))
 
     def lock_when_idle(self) -> None:
         """Lock the vault if nobody has touched the app for long enough.

@@ -6,7 +6,6 @@ Workers are given ids, never secrets; every one has a description without a valu
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 import threading
@@ -16,7 +15,7 @@ from textual import work
 from textual.worker import Worker, WorkerState
 
 from keytui.errors import KeytuiError, NameTaken
-from keytui.tui import messages
+from keytui.tui import garbage, messages
 from keytui.tui.asking import Asking, warm_up
 from keytui.tui.crash import place
 
@@ -48,10 +47,7 @@ class Jobs(Asking):
     def tidy_up(self) -> None:
         """After the first paint: finish what a killed process left, empty the trash, load what is heavy."""
         sys.setswitchinterval(_SWITCH_SECONDS)
-        if not gc.isenabled():
-            gc.collect()
-            gc.freeze()
-            gc.enable()
+        garbage.begin()
         try:
             sentences = self.store.recover()
             self.store.purge()

@@ -33,8 +33,8 @@ _AT_ONCE = 500
 """Characters that are laid out on the spot: the first piece is on screen with the next frame."""
 _FENCES = ("`", "~")
 """What code may begin with. Its highlighter is loaded in the thread."""
-_STRIPS_KEPT = 200
-"""Lines drawn that are kept. Each holds seven caches of Textual's, which the garbage collector walks."""
+_STRIPS_KEPT = 64
+"""Lines drawn that are kept: more than are on screen."""
 
 
 class Answer(ScrollView, can_focus=False):

@@ -1,0 +1,103 @@
+"""Garbage in circles goes, but only where the app says so."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import weakref
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+
+from keytui.tui import garbage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Circle:
+    """Something that only a collection frees."""
+
+    def __init__(self) -> None:
+        self.self = self
+
+
+@pytest.fixture
+def resting() -> Iterator[None]:
+    """Let no garbage be collected, as before the first paint, and put everything back afterwards."""
+    threshold = gc.get_threshold()
+    gc.disable()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*threshold)
+    gc.enable()
+
+
+def _grown() -> tuple[Circle, weakref.ref[Circle]]:
+    circle = Circle()
+    for _ in range(2):
+        gc.collect(1)
+    return circle, weakref.ref(circle)
+
+
+@pytest.mark.usefixtures("resting")
+async def test_what_grew_old_is_freed_when_it_is_due() -> None:
+    """A long session does not fill the memory."""
+    garbage.begin()
+    circle, seen = _grown()
+    del circle
+    for _ in range(garbage.DUE + 1):
+        gc.collect(1)
+    assert seen() is not None
+    await garbage.collect(quiet=True)
+    assert seen() is None
+
+
+@pytest.mark.usefixtures("resting")
+async def test_while_somebody_works_it_waits_longer() -> None:
+    """A prompt that streams for half a minute is not interrupted at each tenth of it."""
+    garbage.begin()
+    circle, seen = _grown()
+    del circle
+    for _ in range(garbage.DUE + 1):
+        gc.collect(1)
+    await garbage.collect(quiet=False)
+    assert seen() is not None
+    for _ in range(garbage.OVERDUE):
+        gc.collect(1)
+    await garbage.collect(quiet=False)
+    assert seen() is None
+
+
+@pytest.mark.usefixtures("resting")
+async def test_nothing_old_is_walked_before_it_is_due() -> None:
+    """Each look costs the interface 25 ms."""
+    garbage.begin()
+    circle, seen = _grown()
+    del circle
+    await garbage.collect(quiet=True)
+    assert seen() is not None
+
+
+@pytest.mark.usefixtures("resting")
+async def test_what_modules_hold_is_left_out_once_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dialog that was opened once must not make each later look longer."""
+    garbage.begin()
+    before = gc.get_freeze_count()
+    monkeypatch.setitem(sys.modules, "loaded_since", ModuleType("loaded_since"))
+    circle, seen = _grown()
+    del circle
+    await garbage.collect(quiet=False)
+    assert gc.get_freeze_count() == before
+    await garbage.collect(quiet=True)
+    assert gc.get_freeze_count() > before
+    assert seen() is None
+
+
+async def test_where_python_collects_already_it_goes_on_doing_so() -> None:
+    """The app inside another program leaves its settings alone."""
+    before = gc.get_threshold(), gc.get_freeze_count()
+    garbage.begin()
+    await garbage.collect(quiet=True)
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before
