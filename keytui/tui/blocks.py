@@ -101,8 +101,18 @@ def _rule(node: Node, width: int, depth: int) -> list[Content]:  # noqa: ARG001 
 
 
 def _code(node: Node, width: int, depth: int) -> list[Content]:  # noqa: ARG001 - all blocks share one signature
-    text = words.plain_lines(node.token.content.rstrip("\n"))
-    language = words.plain(node.token.info).split()[:1]
+    return code(node.token.content.rstrip("\n"), node.token.info, width)
+
+
+def code(text: str, info: str, width: int) -> list[Content]:
+    """Return the lines of code.
+
+    Args:
+        text: The code.
+        info: What stands behind its fence: the language first.
+        width: Cells of a line.
+    """
+    text, language = words.plain_lines(text), words.plain(info).split()[:1]
     content = highlight(text, language=language[0]) if language else Content(text)
     bar = Content.styled("│ ", _DIM)
     return [bar + line for row in content.split("\n", allow_blank=True) for line in row.fold(width - 2) or [Content()]]

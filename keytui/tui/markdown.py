@@ -2,8 +2,8 @@
 
 Textual's own Markdown widget mounts a widget for each list item and lays all of them out again with every piece: an
 answer of 20,000 characters stops the interface for longer than 50 ms. Here the text becomes lines in a thread, and
-only those on screen are drawn. What has ended (a paragraph, the items of a list but its last one, the rows of a table)
-is not looked at again.
+only those on screen are drawn. What has ended (a paragraph, the items of a list but its last one, the rows of a table,
+most of a long piece of code) is not looked at again.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from keytui.tui.blocks import Node
 
 LEAST = blocks.LEAST
+CODE_LINES = 40
+"""Lines of code that are highlighted together while more are still to come."""
 
 
 class Flow:
@@ -31,7 +33,7 @@ class Flow:
         self.width = max(LEAST, width)
         self._done: list[Content] = []
         self._start = 0
-        self._open: _List | _Table | None = None
+        self._open: _List | _Table | _Code | None = None
 
     def lines(self, text: str) -> list[Content]:
         """Return the lines of the answer so far; `text` begins with what was passed before."""
@@ -158,7 +160,61 @@ def _last_row(table: Node) -> int:
     return table.lines[0] if len(table.children) < 2 else table.children[-1].children[-1].lines[0]
 
 
-_GROWING: dict[str, type[_List | _Table]] = {"bullet_list": _List, "ordered_list": _List, "table": _Table}
+class _Code:
+    """Fenced code that grows.
+
+    It is highlighted piece by piece: as a whole, each time a token comes, it takes so long that the interface waits. A
+    piece does not know of a string that began before it, so the code is highlighted once more when its fence closes.
+
+    Args:
+        width: Cells of a line.
+        begin: Where in the answer it begins.
+
+    Attributes:
+        head: What is put before its rest for parsing: its fence, once a piece has ended.
+    """
+
+    def __init__(self, width: int, begin: int) -> None:
+        self.begin = begin
+        self.head = ""
+        self._width = width
+        self._text = ""
+        self._lines: list[Content] = []
+        self._whole: tuple[str, list[Content]] | None = None
+
+    def goes_on(self, block: Node) -> bool:
+        """Whether the block is the rest of this code."""
+        return block.type == "fence"
+
+    def drawn(self, block: Node, source: str) -> tuple[list[Content], int]:
+        """Return the lines of all the code, given its rest, and the line on which its unfinished part begins."""
+        first, end = block.lines
+        rest, ended = block.token.content, 0
+        if source.split("\n")[end - 1].strip().startswith(block.token.markup) and end - 1 > first:
+            return self._all(self._text + rest, block.token.info), first + (1 if self.head else 0)
+        lines = rest.split("\n")
+        while len(lines) - ended > 2 * CODE_LINES:
+            piece = "\n".join(lines[ended : ended + CODE_LINES])
+            self._text += piece + "\n"
+            self._lines += blocks.code(piece, block.token.info, self._width)
+            ended += CODE_LINES
+        if ended and not self.head:
+            self.head = source[_offset(source, first) : _offset(source, first + 1)]
+        unfinished = blocks.code("\n".join(lines[ended:]).rstrip("\n"), block.token.info, self._width)
+        return self._lines + unfinished, first + (1 + ended if self.head else 0)
+
+    def _all(self, text: str, info: str) -> list[Content]:
+        if self._whole is None or self._whole[0] != text:
+            self._whole = text, blocks.code(text.rstrip("\n"), info, self._width)
+        return self._whole[1]
+
+
+_GROWING: dict[str, type[_List | _Table | _Code]] = {
+    "bullet_list": _List,
+    "ordered_list": _List,
+    "table": _Table,
+    "fence": _Code,
+}
 
 
 def _offset(text: str, line: int) -> int:

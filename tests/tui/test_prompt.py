@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import threading
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,6 @@ from keytui.demo.handler import DemoHandler
 from keytui.model import Secret
 from keytui.providers.prompts import Summary
 from keytui.tui import blocks, messages
-from keytui.tui.markdown import Flow
 from keytui.tui.screens.model import ModelScreen
 from keytui.tui.widgets.answer import Answer
 from keytui.tui.widgets.keyless import REFUSED
@@ -373,59 +371,3 @@ async def test_code_is_highlighted_away_from_the_event_loop_from_its_first_piece
         await app.sees("│ return 'what was asked'")
     assert threads
     assert threading.main_thread() not in threads
-
-
-def shown(text: str, width: int = 40) -> list[str]:
-    """The lines of an answer, laid out piece by piece; and as a whole, which must be the same."""
-    flow, lines = Flow(width), []
-    for end in range(1, len(text) + 1):
-        lines = [line.plain.rstrip() for line in flow.lines(text[:end])]
-    assert lines == [line.plain.rstrip() for line in Flow(width).lines(text)]
-    return lines
-
-
-def test_markdown_becomes_lines() -> None:
-    text = "# Head\n\none\ntwo `x`\n\n1. a\n2. b\n   - c\n\n> said\n\n```python\nx = 1\n\ny = 2\n```\n\n---\n"
-    expected = ["Head", "", "one", "two x", "", "1. a", "2. b", "   ‣ c", "", "▎ said", "", "│ x = 1", "│", "│ y = 2"]
-    assert shown(text) == [*expected, "", "─" * 40]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "- a **b**\n- c\n\n- d\n\n  more\n- e\n",
-        "9. a\n10. b\n    - c\n11. d\n\ntext\n",
-        "1. a\n** lazy\n* b\n- c\n",
-        "| a | b |\n|---|---|\n| 1 | `2` |\n| a wider cell | 3 |\n| 4 |\n\n- after\n\n| c |\n|---|\n| d |\n",
-    ],
-)
-def test_lists_and_tables_grow_as_if_they_had_come_whole(text: str) -> None:
-    assert shown("before\n\n" + text)
-    assert shown(text + "\nafter")
-
-
-def test_laying_out_leaves_nothing_to_the_garbage_collector() -> None:
-    gc.collect()
-    Flow(60).lines("- a **b** `c`\n" * 50 + "\n| a |\n|---|\n" + "| b |\n" * 50 + "\n> c\n")
-    assert gc.collect() < 200
-
-
-def test_a_table_fits_its_width() -> None:
-    lines = shown("| name | what it is |\n|---|---|\n| a | " + "long text " * 9 + "|\n", 30)
-    assert all(len(line) <= 30 for line in lines)
-    assert lines[0].startswith("name │ what it is")
-    assert sum("long" in line for line in lines) > 1
-
-
-def test_nothing_in_an_answer_does_anything() -> None:
-    text = "[a](https://e.example/x) <b>html</b> [red]no markup[/red] &#27;[31m ![p](http://e.example/i.png)"
-    lines = Flow(200).lines(text)
-    assert [line.plain for line in lines] == [
-        "a (https://e.example/x) <b>html</b> [red]no markup[/red] �[31m p (http://e.example/i.png)"
-    ]
-    assert all(isinstance(span.style, str) and "@" not in span.style for line in lines for span in line.spans)
-
-
-@pytest.mark.parametrize("text", ["[" * 3_000, "*a " * 1_500, "`a" * 2_000, ">" * 3_000, "- " * 1_500, "|" * 3_000])
-def test_odd_markdown_is_laid_out(text: str) -> None:
-    assert all(line.cell_length <= 60 for line in Flow(60).lines(text))
