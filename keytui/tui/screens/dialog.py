@@ -45,11 +45,19 @@ class Dialog(ModalScreen[Result]):
 
     def compose(self) -> ComposeResult:
         """Lay out the frame around the body of the subclass."""
+        self._measure()
         with Vertical(classes="dialog") as frame:
             frame.border_title = Content(self._heading)
             with VerticalScroll(classes="dialog-body", can_focus=False):
                 yield from self.compose_body()
             yield from self.compose_foot()
+
+    def _measure(self) -> None:
+        """Take the classes of the terminal's size before anything is styled; Textual styles all again when it does."""
+        size = self.app.size
+        for room, breakpoints in ((size.width, self.HORIZONTAL_BREAKPOINTS), (size.height, self.VERTICAL_BREAKPOINTS)):
+            fitting = max((least, name) for least, name in breakpoints if least <= room)
+            self.update_classes({name: (least, name) == fitting for least, name in breakpoints}, update=False)
 
     def compose_body(self) -> ComposeResult:
         """Lay out what the dialog is about."""
