@@ -1,31 +1,25 @@
 """The app under work: how long `T` takes over 50 keys, and the longest stall of its event loop in each flow.
 
-`python -m tests.bench.app_flows`. Headless; the server runs in this process and answers checks after 200 ms, so the
-figures hold its work too.
+`python -m tests.bench.app_flows`. Headless; the server answers checks after 200 ms. Garbage is collected as in the app.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 
 from keytui import settings as settings_module
-from keytui.demo import handler
 from keytui.demo.server import DemoServer
-from tests.stores import fake_key
+from keytui.model import Secret
+from tests.bench.serving import LENGTH, LONG, demo_server
 from tests.tui.conftest import Driver, World, opened
 
 KEYS = 50
-LENGTH = 20_000
-ANSWERS = {
-    "prose": "Some words with **weight** and `code`.\n\n",
-    "a list": "- a point with **weight** and `code`\n",
-    "code": "    return {'a': 1}  # and why\n",
-    "a table": "| cell of this row | another cell |\n",
-}
 _STEP = 0.001
+_READING_SECONDS = 4
 
 
 class Stalls:
@@ -61,6 +55,26 @@ async def _check_all(app: Driver) -> None:
     pressing.cancel()
 
 
+WALKS = {
+    "moving": ("j", "j", "down", "pagedown", "G", "g", "1", "j", "k", "2", "tab", "shift+tab", "s", "s", "s", "s"),
+    "filtering": ("slash", "k", "e", "y", "minus", "1", "backspace", "escape", "escape"),
+    "help": ("question_mark", "j", "pagedown", "escape"),
+    "the palette": ("ctrl+p", "r", "o", "t", "escape"),
+    "the model's list": ("m", "j", "escape"),
+    "adding": ("n", "tab", "tab", "escape"),
+    "editing": ("e", "tab", "tab", "escape"),
+    "rotating": ("R", "tab", "escape"),
+    "deleting": ("d", "y", "u"),
+    "revealing": ("v", "escape"),
+}
+
+
+async def _walk(app: Driver, keys: tuple[str, ...]) -> None:
+    for key in keys:
+        await app.press(key)
+    await app.quiet()
+
+
 async def _prompt(app: Driver) -> None:
     test = app.main.test
     assert test is not None
@@ -69,38 +83,49 @@ async def _prompt(app: Driver) -> None:
         await asyncio.sleep(0.02)
     await app.quiet()
     test._asked = None
+    await app.press("ctrl+u")
 
 
-async def main() -> None:
+async def _prompts(app: Driver) -> None:
+    await app.press("escape", "escape", "g", "4")
+    for name in LONG:
+        await app.type(name)
+        took, stall = await _measured(lambda: _prompt(app))
+        print(f"{LENGTH:,} characters of {name:8} {took:5.2f} s  {stall}")
+
+
+async def _flows(world: World) -> None:
+    async with opened(world) as app:
+        took, stall = await _measured(lambda: asyncio.sleep(3))
+        print(f"warming up        {stall}")
+        await app.press("slash")
+        await app.type("key-")
+        await app.press("enter")
+        for _ in range(3):
+            took, stall = await _measured(lambda: _check_all(app))
+            print(f"T over {KEYS} keys    {took:5.2f} s  {stall}")
+            app.app.clear_notifications()
+        await _prompts(app)
+        await app.press("escape", "escape")
+        for name, keys in WALKS.items():
+            for _ in range(2):
+                took, stall = await _measured(lambda keys=keys: _walk(app, keys))  # type: ignore[misc]
+                print(f"{name:17} {took:5.2f} s  {stall}")
+        await asyncio.sleep(_READING_SECONDS)
+        await _prompts(app)
+
+
+def main() -> None:
     """Measure and print."""
-    with tempfile.TemporaryDirectory() as home, DemoServer(delta_seconds=0.0005, slow_seconds=0.2) as server:
-        world = World(settings_module.load({"KEYTUI_HOME": home, "KEYTUI_NO_CACHE": "1"}), server)
+    gc.disable()  # as `keytui.tui.main` does until the first paint
+    with tempfile.TemporaryDirectory() as home, demo_server(delta_seconds=0.0005) as url, DemoServer() as unused:
+        world = World(settings_module.load({"KEYTUI_HOME": home, "KEYTUI_NO_CACHE": "1"}), unused)
         for number in range(KEYS):
-            secret = fake_key()
-            server.register(secret, "slow")
-            world.add(f"key-{number:02d}", secret=secret)
-        fast = fake_key()
-        world.add("a-fast-one", secret=fast)
-        async with opened(world) as app:
-            took, stall = await _measured(lambda: asyncio.sleep(3))
-            print(f"warming up        {stall}")
-            await app.press("slash")
-            await app.type("key-")
-            await app.press("enter")
-            for _ in range(3):
-                took, stall = await _measured(lambda: _check_all(app))
-                print(f"T over {KEYS} keys    {took:5.2f} s  {stall}")
-                app.app.clear_notifications()
-            await app.press("escape", "g", "4")
-            for name, line in ANSWERS.items():
-                head = {"code": "```python\n", "a table": "| a | b |\n|---|---|\n"}.get(name, "")
-                text = (head + line * (LENGTH // len(line)))[: LENGTH - 1]
-                pieces = tuple(text[at : at + 12] for at in range(0, len(text), 12))
-                handler.__dict__["pieces_for"] = lambda _prompt, pieces=pieces: pieces
-                took, stall = await _measured(lambda: _prompt(app))
-                print(f"{LENGTH:,} characters of {name:8} {took:5.2f} s  {stall}")
-    world.store.close()
+            world.add(f"key-{number:02d}", secret=Secret("sk-slow-" + f"{number:04d}" * 6), base_url=url)
+        world.add("a-fast-one", base_url=url)
+        asyncio.run(_flows(world))
+        world.store.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

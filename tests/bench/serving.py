@@ -7,10 +7,22 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from keytui.demo import handler
+from keytui.demo.answers import pieces_for
 from keytui.demo.server import DemoServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+LENGTH = 20_000
+LONG = {
+    "prose": ("", "Some words with **weight** and `code`.\n\n"),
+    "a list": ("", "- a point with **weight** and `code`\n"),
+    "code": ("```python\n", "    return {'a': 1}  # and why\n"),
+    "a table": ("| a | b |\n|---|---|\n", "| cell of this row | another cell |\n"),
+}
+"""What answers of `LENGTH` characters begin with and consist of, by their prompts."""
 
 
 @contextmanager
@@ -24,9 +36,18 @@ def demo_server(slow_seconds: float = 0.2, delta_seconds: float = 0.03) -> Itera
             process.terminate()
 
 
+def _pieces(prompt: str) -> tuple[str, ...]:
+    if prompt not in LONG:
+        return pieces_for(prompt)
+    head, line = LONG[prompt]
+    text = (head + line * (LENGTH // len(line)))[: LENGTH - 1]
+    return tuple(text[at : at + 12] for at in range(0, len(text), 12))
+
+
 def main() -> None:
     """Serve until standard input ends."""
     slow, delta = float(sys.argv[1]), float(sys.argv[2])
+    handler.__dict__["pieces_for"] = _pieces
     with DemoServer(slow_seconds=slow, delta_seconds=delta) as server:
         sys.stdout.write(f"{server.url}\n")
         sys.stdout.flush()
