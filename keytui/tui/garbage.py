@@ -15,8 +15,8 @@ import sys
 _OLDEST = 2
 DUE = 10
 """Collections of the middle generation after which the oldest is due: Python's own number."""
-OVERDUE = 40
-"""The same for a busy app. A stream fast enough for this in 15 s leaves some 30,000 objects behind."""
+OVERDUE = 15
+"""The same for a busy app. Later there is more to free, which takes longer than the walk."""
 _CEILING = 1000
 """After so many Python collects it by itself: for an event loop that no longer comes to it."""
 _ASIDE_SECONDS = 0.005
