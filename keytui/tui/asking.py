@@ -59,6 +59,7 @@ class Asking(Reading):
     async def _check(self, key_ids: tuple[int, ...], run: object) -> None:
         self.tell(messages.CheckStarted(key_ids))
         tasks: list[asyncio.Task[None]] = []
+        stopped = True
         try:
             await asyncio.to_thread(warm_up)
             for key_id in key_ids:
@@ -70,6 +71,7 @@ class Asking(Reading):
                 task.add_done_callback(lambda _: self._gate.release())  # also of one that was stopped before it began
                 tasks.append(task)
             results = await asyncio.gather(*tasks, return_exceptions=True)
+            stopped = False
             problem = next((result for result in results if isinstance(result, Exception)), None)
             if problem is not None:
                 raise problem
@@ -80,7 +82,7 @@ class Asking(Reading):
                 task.cancel()
             for key_id in key_ids:
                 self._was_checked(key_id, run)
-            self.tell(messages.ChecksEnded())
+            self.tell(messages.ChecksEnded(stopped=stopped))
 
     def _was_checked(self, key_id: int, run: object) -> None:
         """Let a key be asked about again, unless a later run does so already: this one may have been stopped."""

@@ -85,6 +85,10 @@ class Checked(Message):
 class ChecksEnded(Message):
     """The whole run of checks is over, or was stopped."""
 
+    def __init__(self, *, stopped: bool = False) -> None:
+        super().__init__()
+        self.stopped = stopped
+
 
 class Copied(Message):
     """A secret reached a clipboard.

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from textual.widgets import Static
 
 from keytui.demo.handler import DemoHandler
 from keytui.model import Verdict
@@ -76,7 +77,7 @@ async def test_two_runs_together_ask_for_eight_keys_at_a_time_and_each_key_once(
         await app.sees("checked 0 of 14")
         await _check_shown(app, "")  # those that are being asked, or wait for it, are not asked twice
         await app.press("t", "T")
-        assert app.text.count("checking") == 14
+        assert app.text.count("checking") == 14 + 1  # the selected key's Details say it too
         door.open()
         await app.until(lambda: "Checked 14 keys. All of them work." in app.toasts)
         await app.quiet()
@@ -92,10 +93,26 @@ async def test_a_run_that_is_begun_right_after_the_last_was_stopped_is_a_whole_o
         await app.until(lambda: len(door.asked) == 3)
         await app.burst("escape", "T")
         await app.until(lambda: len(door.asked) == 6)
-        assert app.text.count("checking") == 3
+        assert app.text.count("checking") == 3 + 1
         door.open()
         await app.until(lambda: "Checked 3 keys. All of them work." in app.toasts)
         await app.quiet()
+        assert "checking" not in app.text
+
+
+@pytest.mark.parametrize("key", ["t", "T"])
+async def test_a_run_that_was_stopped_before_anything_was_answered_says_so(world: World, door: Door, key: str) -> None:
+    for number in range(2):
+        world.add(f"key-{number}")
+    async with opened(world) as app:
+        await app.press(key)
+        await app.until(lambda: door.asked)
+        details = app.main.details
+        assert details is not None
+        assert "… checking" in str(details.query_one("#details-text", Static).content)
+        await app.press("escape")
+        await app.until(lambda: "Stopped. No provider had answered yet." in app.toasts)
+        assert "not checked" in str(details.query_one("#details-text", Static).content)
         assert "checking" not in app.text
 
 

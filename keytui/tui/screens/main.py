@@ -139,7 +139,7 @@ class MainScreen(Panes):
     @on(messages.CheckStarted)
     def _check_started(self, message: messages.CheckStarted) -> None:
         self._to_check.update(message.key_ids)
-        self.keys.redraw()
+        self._draw_checking()
         self._show_note()
 
     @on(messages.Checked)
@@ -157,6 +157,11 @@ class MainScreen(Panes):
         self.listing.replace(fresh)
         self._news.add(fresh.id)
         self._draw_soon()
+
+    def _draw_checking(self) -> None:
+        self.keys.redraw()
+        if self.details is not None:
+            self.details.draw()
 
     def _draw_soon(self) -> None:
         """Draw what checks said: a single one at once, of many those of a tenth of a second together."""
@@ -183,10 +188,12 @@ class MainScreen(Panes):
         return fresh if told == fresh else key
 
     @on(messages.ChecksEnded)
-    def _checks_ended(self) -> None:
+    def _checks_ended(self, message: messages.ChecksEnded) -> None:
+        if message.stopped and self._to_check and not self._verdicts:
+            self.keytui.say("Stopped. No provider had answered yet.")
         if not self.keytui.being_checked:
             self._say_checked()
-        self.keys.redraw()
+        self._draw_checking()
         self._show_note()
         self.keytui.load()
 

@@ -106,7 +106,7 @@ class Panes(Doing):
         )
         field.display = False
         await self.query_one(KeysPane).mount(field, before=0)
-        details, test = Details(self.keytui.clock), PromptPane()
+        details, test = Details(self.keytui.clock, self.keytui.being_checked), PromptPane()
         await self.mount(Horizontal(details, test, id="lower"), after="#keys")
         self._details, self._test = details, test
         if self.pane in _LATER:

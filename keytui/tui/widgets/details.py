@@ -16,7 +16,7 @@ from keytui.tui.widgets.key_list import provider_label
 from keytui.tui.widgets.styles import STYLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
     from typing import ClassVar
 
     from textual.app import ComposeResult
@@ -35,8 +35,12 @@ _AROUND_TITLE = 6
 Parts = list[tuple[str, str]]
 
 
-def lines(facts: Facts, now: int) -> list[tuple[str, Parts]]:
-    """Return the lines of the pane as (label, parts), a part being (text, tone)."""
+def lines(facts: Facts, now: int, *, checking: bool = False) -> list[tuple[str, Parts]]:
+    """Return the lines of the pane as (label, parts), a part being (text, tone).
+
+    Args:
+        checking: The key's provider is being asked right now.
+    """
     key = facts.key
     found: list[tuple[str, Parts]] = []
     if key.kind == "admin":
@@ -46,7 +50,7 @@ def lines(facts: Facts, now: int) -> list[tuple[str, Parts]]:
     found.append(("Address", [(address, ""), (f"  {provider_label(key.provider)}", "dim")]))
     if key.model:
         found.append(("Model", [(key.model, "")]))
-    found.append(("Health", _health(key, now)))
+    found.append(("Health", [_checking()] if checking else _health(key, now)))
     found += _checks(key, facts.checks, now)
     found.append(("Due", _due(key, now)))
     found.append(("Created", [(words.date(key.created_at), ""), (f", {words.ago(key.created_at, now)}", "dim")]))
@@ -67,6 +71,10 @@ def lines(facts: Facts, now: int) -> list[tuple[str, Parts]]:
         when = words.fit(words.ago(event.at, now), 14)
         found.append(("Events" if index == 0 else "", [(when, "dim"), (event.detail or event.type, "")]))
     return found
+
+
+def _checking() -> tuple[str, str]:
+    return f"{words.CHECKING.sign} {words.CHECKING.word}", words.CHECKING.tone
 
 
 def _health(key: Key, now: int) -> Parts:
@@ -152,9 +160,10 @@ class Details(VerticalScroll, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = list(actions.bindings("list"))
     NOTHING = "The selected key's variable, address, age, versions and events show here. The key itself stays hidden."
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], being_checked: Container[int]) -> None:
         super().__init__(id="details", classes="pane")
         self._clock = clock
+        self._being_checked = being_checked
         self._facts: Facts | None = None
         self._secret: Secret | None = None
         self._hides_at = 0.0
@@ -221,7 +230,7 @@ class Details(VerticalScroll, can_focus=True):
         if self._facts is None:
             content = Content.styled(self.NOTHING, STYLES["dim"])
         else:
-            found = lines(self._facts, int(self._clock()))
+            found = lines(self._facts, int(self._clock()), checking=self._facts.key.id in self._being_checked)
             found.insert(0, ("Key", [(self._facts.key.masked, "")]))
             name = words.plain(self._facts.key.name)
             cut = cell_len(f"3 Details · {name}") > self.outer_size.width - _AROUND_TITLE
