@@ -1,12 +1,14 @@
 """The app under work: how long `T` takes over 50 keys, and the longest stall of its event loop in each flow.
 
-`python -m tests.bench.app_flows`. Headless; the server answers checks after 200 ms. Garbage is collected as in the app.
+`python -m tests.bench.app_flows`, or with `brief` behind it, without the dialogs. Headless; the server answers checks
+after 200 ms. Garbage is collected as in the app.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -106,6 +108,8 @@ async def _flows(world: World) -> None:
             print(f"T over {KEYS} keys    {took:5.2f} s  {stall}")
             app.app.clear_notifications()
         await _prompts(app)
+        if "brief" in sys.argv:
+            return
         await app.press("escape", "escape")
         for name, keys in WALKS.items():
             for _ in range(2):
