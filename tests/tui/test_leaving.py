@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
+import weakref
 from typing import TYPE_CHECKING
 
 from keytui.threads import Threads
@@ -60,4 +62,52 @@ def test_what_a_call_raises_reaches_the_caller() -> None:
     threads = Threads()
     call = threads.submit(int, "x")
     assert isinstance(call.exception(10), ValueError)
+    assert threads.settle(10)
+
+
+def test_a_thread_that_has_nothing_to_do_takes_the_next_call() -> None:
+    """Starting one for each call holds up the interface while keys are checked."""
+    threads = Threads()
+    idents = set()
+    for _ in range(20):
+        idents.add(threads.submit(threading.get_ident).result(10))
+        while not threads._room.waiting:  # the result comes a moment before the thread sits down again
+            threading.Event().wait(0.001)
+    assert len(idents) == 1
+    assert threads.settle(10)
+
+
+def test_calls_that_hang_keep_no_other_from_beginning() -> None:
+    threads, go_on = Threads(), threading.Event()
+    hanging = [threads.submit(go_on.wait) for _ in range(40)]
+    assert threads.submit(int, "7").result(10) == 7
+    go_on.set()
+    assert all(call.result(10) for call in hanging)
+    assert threads.settle(10)
+
+
+def test_no_thread_is_left_when_all_calls_have_ended() -> None:
+    threads = Threads()
+    before = threading.active_count()
+    for call in [threads.submit(threading.Event().wait, 0.01) for _ in range(30)]:
+        call.result(10)
+    assert threads.settle(10)
+    while threading.active_count() > before:
+        threading.Event().wait(0.001)
+
+
+def test_a_thread_that_waits_holds_nothing_of_its_last_call() -> None:
+    """What a call was given may be a secret."""
+
+    class Given:
+        pass
+
+    threads, given = Threads(), Given()
+    seen = weakref.ref(given)
+    threads.submit(id, given).result(10)
+    del given
+    while not threads._room.waiting:
+        threading.Event().wait(0.001)
+    gc.collect()
+    assert seen() is None
     assert threads.settle(10)
