@@ -6,6 +6,7 @@ import gc
 from typing import TYPE_CHECKING
 
 import pytest
+from markdown_it.token import Token
 from textual.highlight import highlight
 
 from keytui.tui import blocks, markdown
@@ -101,8 +102,15 @@ def test_most_of_long_code_is_not_highlighted_again(monkeypatch: pytest.MonkeyPa
 
 def test_laying_out_leaves_nothing_to_the_garbage_collector() -> None:
     gc.collect()
-    Flow(60).lines("- a **b** `c`\n" * 50 + "\n| a |\n|---|\n" + "| b |\n" * 50 + "\n> c\n")
-    assert gc.collect() < 200
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        Flow(60).lines("- a **b** `c`\n" * 50 + "\n| a |\n|---|\n" + "| b |\n" * 50 + "\n> c\n")
+        gc.collect()
+        left = [each for each in gc.garbage if isinstance(each, Token | blocks.Node)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert not left
 
 
 def test_a_table_fits_its_width() -> None:
