@@ -140,6 +140,8 @@ class Index:
         found = _there(self.path)
         held: _Held | None = getattr(self._threads, "held", None)
         if held is not None and held.file == found:
+            with held as connection:
+                _version(connection, self.path)  # a newer keytui may have migrated the file meanwhile
             return held
         if found is None:
             if lost(self.path, self._vault_dir):
@@ -150,15 +152,12 @@ class Index:
     def _connect(self, found: tuple[int, int]) -> _Held:
         connection, lasting = _opened(self.path)
         held = _Held(connection, found if lasting else None)
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > schema.VERSION:
-            hint = "Update keytui, or move the file away and run: keytui doctor --repair"
-            raise IndexNewer(f"{self.path} was written by a newer keytui.", hint)
+        version = _version(connection, self.path)
         if version < 1:  # a file is put in place whole, so this one was damaged afterwards
             raise damaged(self.path)
         if version < schema.VERSION:
             with self._lock:
-                _migrate(connection)
+                schema.migrate(connection)
         self._threads.held = held
         with self._guard:
             self._open = [other for other in self._open if other() is not None]
@@ -182,7 +181,7 @@ class Index:
         try:
             connection, _ = _opened(temporary)
             try:
-                _migrate(connection)
+                schema.migrate(connection)
                 connection.execute("PRAGMA journal_mode=WAL")
             finally:
                 connection.close()
@@ -199,7 +198,7 @@ class Index:
     def _nothing(self) -> sqlite3.Connection:
         if self._empty is None:
             self._empty = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-            _migrate(self._empty)
+            schema.migrate(self._empty)
         return self._empty
 
 
@@ -359,15 +358,12 @@ def _connected(path: str, *, uri: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    for number, migration in enumerate(schema.MIGRATIONS[version:], version + 1):
-        try:
-            connection.executescript(f"BEGIN IMMEDIATE; {migration}; PRAGMA user_version = {number}; COMMIT;")
-        except FAILURES:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+def _version(connection: sqlite3.Connection, path: str) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > schema.VERSION:
+        hint = "Update keytui, or move the file away and run: keytui doctor --repair"
+        raise IndexNewer(f"{path} was written by a newer keytui.", hint)
+    return version
 
 
 def _mapped(error: sqlite3.Error | UnicodeDecodeError, path: str) -> StoreError:

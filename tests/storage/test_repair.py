@@ -125,6 +125,19 @@ def test_what_can_be_read_of_a_broken_index_stays(home: Home) -> None:
     assert home.values() == home.secrets
 
 
+def test_an_index_that_a_newer_keytui_took_over_meanwhile_is_not_written(home: Home) -> None:
+    """Two versions run side by side during an update; the older one has the file open already."""
+    store = home.open()
+    key = store.keys()[0]
+    with closing(sqlite3.connect(home.path)) as connection:
+        connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    with pytest.raises(IndexNewer, match="newer keytui"):
+        store.edit(key.id, key.fields._replace(name="renamed"))
+    with pytest.raises(IndexNewer, match="newer keytui"):
+        store.keys()
+    store.close()
+
+
 def test_an_index_of_a_newer_keytui_is_never_repaired(home: Home) -> None:
     with closing(sqlite3.connect(home.path)) as connection:
         connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
