@@ -59,7 +59,7 @@ class Asking(Reading):
     async def _check(self, key_ids: tuple[int, ...], run: object) -> None:
         self.tell(messages.CheckStarted(key_ids))
         tasks: list[asyncio.Task[None]] = []
-        stopped = True
+        stopped = False
         try:
             await asyncio.to_thread(warm_up)
             for key_id in key_ids:
@@ -71,12 +71,14 @@ class Asking(Reading):
                 task.add_done_callback(lambda _: self._gate.release())  # also of one that was stopped before it began
                 tasks.append(task)
             results = await asyncio.gather(*tasks, return_exceptions=True)
-            stopped = False
             problem = next((result for result in results if isinstance(result, Exception)), None)
             if problem is not None:
                 raise problem
         except NotConfirmed as error:
             self.show_error(error)
+        except asyncio.CancelledError:
+            stopped = True
+            raise
         finally:
             for task in tasks:
                 task.cancel()

@@ -114,8 +114,9 @@ def code(text: str, info: str, width: int) -> list[Content]:
     """
     text, language = words.plain_lines(text), words.plain(info).split()[:1]
     content = highlight(text, language=language[0]) if language else Content(text)
-    bar = Content.styled("│ ", _DIM)
-    return [bar + line for row in content.split("\n", allow_blank=True) for line in row.fold(width - 2) or [Content()]]
+    bar, rows = Content.styled("│ ", _DIM), content.split("\n", allow_blank=True)
+    rows += [Content()] * (text.count("\n") + 1 - len(rows))  # `highlight` drops a blank line at the end
+    return [bar + line for row in rows for line in row.fold(width - 2) or [Content()]]
 
 
 def _quote(node: Node, width: int, depth: int) -> list[Content]:

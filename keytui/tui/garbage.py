@@ -3,7 +3,7 @@
 Walking all that lives takes 20 to 70 ms, and Python begins it anywhere: in the middle of a frame, or in the thread that
 lays out an answer, while the interface waits for both. Here the oldest generation is walked when nobody presses a key
 and no job runs; while that lasts too long, at least between two things that the event loop does. The younger ones cost
-1 to 5 ms and stay Python's.
+1 to 5 ms and stay Python's. From Python 3.14 on the oldest too goes piece by piece: there nothing is done here.
 """
 
 from __future__ import annotations
@@ -46,8 +46,9 @@ async def collect(*, quiet: bool) -> None:
     """Collect where it is due; call it each second. Keys that were pressed and a frame that is due go first.
 
     Args:
-        quiet: Nobody is waiting for anything. Then it is due too when modules were loaded. What they hold is left out
-            of later collections, and so is what lives beside it: some hundred kilobytes, a dozen times at most.
+        quiet: Nobody is waiting for anything, and no dialog is open. Then it is due too when modules were loaded. What
+            they hold is left out of later collections, and so is what lives beside it: some hundred kilobytes, a dozen
+            times at most.
     """
     if gc.get_threshold()[_OLDEST] != _CEILING:
         return

@@ -50,7 +50,7 @@ class IdleLock(Issuing):
         await super().on_event(event)
 
     async def _collect(self) -> None:
-        pause = self.clock() - self._touched_at >= _PAUSE_SECONDS
+        pause = self.clock() - self._touched_at >= _PAUSE_SECONDS and len(self.screen_stack) == 1
         await garbage.collect(quiet=pause and all(worker.is_finished for worker in self.workers))
 
     def lock_when_idle(self) -> None:

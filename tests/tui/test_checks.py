@@ -9,6 +9,7 @@ import pytest
 from textual.widgets import Static
 
 from keytui.demo.handler import DemoHandler
+from keytui.errors import StoreUnavailable
 from keytui.model import Verdict
 from keytui.tui.asking import CHECKS_AT_ONCE
 from tests.stores import fake_key
@@ -17,7 +18,7 @@ from tests.tui.conftest import Driver, World, opened
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from keytui.model import VerdictWord
+    from keytui.model import Secret, VerdictWord
 
 
 class Door:
@@ -111,9 +112,33 @@ async def test_a_run_that_was_stopped_before_anything_was_answered_says_so(world
         assert details is not None
         assert "… checking" in str(details.query_one("#details-text", Static).content)
         await app.press("escape")
-        await app.until(lambda: "Stopped. No provider had answered yet." in app.toasts)
+        await app.until(lambda: "Stopped. No verdict had come yet." in app.toasts)
         assert "not checked" in str(details.query_one("#details-text", Static).content)
         assert "checking" not in app.text
+
+
+async def test_a_key_that_cannot_be_read_is_no_longer_called_checked_while_others_are(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = world.add("a-first")
+    slow = fake_key()
+    world.server.register(slow, "hang")
+    world.add("slow", secret=slow)
+    read = world.store.read
+
+    def refused(key_id: int) -> Secret:
+        if key_id == first.id:
+            raise StoreUnavailable("The keyring does not answer.")
+        return read(key_id)
+
+    monkeypatch.setattr(world.store, "read", refused)
+    async with opened(world) as app:
+        await app.press("T")
+        await app.until(lambda: "The keyring does not answer." in app.toasts)
+        details = app.main.details
+        assert details is not None
+        await app.until(lambda: "not checked" in str(details.query_one("#details-text", Static).content))
+        await app.sees("… checking")  # the other one, in the list
 
 
 async def test_a_key_that_was_checked_can_be_checked_again_while_others_are_being_asked(

@@ -27,6 +27,8 @@ class Circle:
 def resting() -> Iterator[None]:
     """Let no garbage be collected, as before the first paint, and put everything back afterwards."""
     threshold = gc.get_threshold()
+    if not threshold[2]:
+        pytest.skip("this Python collects the oldest generation piece by piece")
     gc.disable()
     yield
     gc.unfreeze()

@@ -53,6 +53,7 @@ text = '''first
 second = 2
     third
 
+
 fourth
 '''
 
@@ -73,6 +74,12 @@ def test_any_fence_grows(monkeypatch: pytest.MonkeyPatch, opening: str) -> None:
     monkeypatch.setattr(markdown, "CODE_LINES", 2)
     closing = opening.strip().rstrip(" python")
     assert shown(f"{opening}\n\n\nx\n```\n\ny\nz\n\n{closing}\nafter")[-1] == "after"
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3])
+def test_blank_lines_stay_wherever_code_is_cut(monkeypatch: pytest.MonkeyPatch, lines: int) -> None:
+    monkeypatch.setattr(markdown, "CODE_LINES", lines)
+    assert shown("```python\na = 1\n\n\nb = 2\n\n\n\nc = 3\n\nd = 4\ne = 5\n").count("│") == 6
 
 
 def test_code_that_has_ended_is_colored_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,6 +177,8 @@ class MainScreen(Panes):
         key = self.key
         if key is not None and key.id in self._news:
             self.point(key)
+        elif self.details is not None:
+            self.details.draw()  # its check may have ended without a verdict
         self._news.clear()
 
     def _with_unkept(self, key: Key) -> Key:
@@ -190,7 +192,7 @@ class MainScreen(Panes):
     @on(messages.ChecksEnded)
     def _checks_ended(self, message: messages.ChecksEnded) -> None:
         if message.stopped and self._to_check and not self._verdicts:
-            self.keytui.say("Stopped. No provider had answered yet.")
+            self.keytui.say("Stopped. No verdict had come yet.")
         if not self.keytui.being_checked:
             self._say_checked()
         self._draw_checking()
