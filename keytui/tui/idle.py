@@ -50,8 +50,9 @@ class IdleLock(Issuing):
         await super().on_event(event)
 
     async def _collect(self) -> None:
-        pause = self.clock() - self._touched_at >= _PAUSE_SECONDS and len(self.screen_stack) == 1
-        await garbage.collect(quiet=pause and all(worker.is_finished for worker in self.workers))
+        pause = self.clock() - self._touched_at >= _PAUSE_SECONDS
+        working = len(self.screen_stack) > 1 or any(not worker.is_finished for worker in self.workers)
+        await garbage.collect(quiet=pause and not working)
 
     def lock_when_idle(self) -> None:
         """Lock the vault if nobody has touched the app for long enough.

@@ -83,7 +83,11 @@ class Checked(Message):
 
 
 class ChecksEnded(Message):
-    """The whole run of checks is over, or was stopped."""
+    """The whole run of checks is over.
+
+    Attributes:
+        stopped: The person ended it.
+    """
 
     def __init__(self, *, stopped: bool = False) -> None:
         super().__init__()

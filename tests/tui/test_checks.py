@@ -11,6 +11,7 @@ from textual.widgets import Static
 from keytui.demo.handler import DemoHandler
 from keytui.errors import StoreUnavailable
 from keytui.model import Verdict
+from keytui.tui import asking
 from keytui.tui.asking import CHECKS_AT_ONCE
 from tests.stores import fake_key
 from tests.tui.conftest import Driver, World, opened
@@ -115,6 +116,19 @@ async def test_a_run_that_was_stopped_before_anything_was_answered_says_so(world
         await app.until(lambda: "Stopped. No verdict had come yet." in app.toasts)
         assert "not checked" in str(details.query_one("#details-text", Static).content)
         assert "checking" not in app.text
+
+
+async def test_a_run_that_broke_is_not_called_stopped(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(asking, "warm_up", broken)
+    for number in range(2):
+        world.add(f"key-{number}")
+    async with opened(world) as app:
+        await app.press("T")
+        await app.until(lambda: "Could not check keys." in app.toasts)
+        assert "Stopped" not in app.toasts
 
 
 async def test_a_key_that_cannot_be_read_is_no_longer_called_checked_while_others_are(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from keytui.tui import garbage
+from tests.tui.conftest import World, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,21 +37,24 @@ def resting() -> Iterator[None]:
     gc.enable()
 
 
-def _grown() -> tuple[Circle, weakref.ref[Circle]]:
-    circle = Circle()
-    for _ in range(2):
+def _age(collections: int) -> None:
+    for _ in range(collections):
         gc.collect(1)
-    return circle, weakref.ref(circle)
+
+
+def _left() -> weakref.ref[Circle]:
+    """Return a circle of the oldest generation that nobody holds any more."""
+    circle = Circle()
+    _age(2)
+    return weakref.ref(circle)
 
 
 @pytest.mark.usefixtures("resting")
 async def test_what_grew_old_is_freed_when_it_is_due() -> None:
     """A long session does not fill the memory."""
     garbage.begin()
-    circle, seen = _grown()
-    del circle
-    for _ in range(garbage.DUE + 1):
-        gc.collect(1)
+    seen = _left()
+    _age(garbage.DUE + 1)
     assert seen() is not None
     await garbage.collect(quiet=True)
     assert seen() is None
@@ -60,14 +64,11 @@ async def test_what_grew_old_is_freed_when_it_is_due() -> None:
 async def test_while_somebody_works_it_waits_longer() -> None:
     """A prompt that streams for half a minute is not interrupted at each tenth of it."""
     garbage.begin()
-    circle, seen = _grown()
-    del circle
-    for _ in range(garbage.DUE + 1):
-        gc.collect(1)
+    seen = _left()
+    _age(garbage.DUE + 1)
     await garbage.collect(quiet=False)
     assert seen() is not None
-    for _ in range(garbage.OVERDUE - garbage.DUE):
-        gc.collect(1)
+    _age(garbage.OVERDUE - garbage.DUE)
     await garbage.collect(quiet=False)
     assert seen() is None
 
@@ -76,8 +77,7 @@ async def test_while_somebody_works_it_waits_longer() -> None:
 async def test_nothing_old_is_walked_before_it_is_due() -> None:
     """Each look costs the interface 25 ms."""
     garbage.begin()
-    circle, seen = _grown()
-    del circle
+    seen = _left()
     await garbage.collect(quiet=True)
     assert seen() is not None
 
@@ -88,8 +88,7 @@ async def test_what_modules_hold_is_left_out_once_nobody_waits(monkeypatch: pyte
     garbage.begin()
     kept = Circle()
     monkeypatch.setitem(sys.modules, "loaded_since", ModuleType("loaded_since"))
-    circle, seen = _grown()
-    del circle
+    seen = _left()
     await garbage.collect(quiet=False)
     assert any(each is kept for each in gc.get_objects())
     await garbage.collect(quiet=True)
@@ -104,3 +103,25 @@ async def test_where_python_collects_already_it_goes_on_doing_so() -> None:
     await garbage.collect(quiet=True)
     assert gc.get_threshold() == before
     assert any(each is kept for each in gc.get_objects())
+
+
+async def test_an_open_dialog_is_not_kept_for_good(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left out of collections stays: the app calls it quiet only while no dialog is open."""
+    told: list[bool] = []
+
+    async def note(*, quiet: bool) -> None:
+        told.append(quiet)
+
+    monkeypatch.setattr(garbage, "collect", note)
+    world.add()
+    async with opened(world) as app:
+        await app.press("question_mark")
+        await app.quiet()
+        world.clock.moved += 10
+        await app.app._collect()
+        assert told[-1] is False
+        await app.press("escape")
+        await app.quiet()
+        world.clock.moved += 10
+        await app.app._collect()
+        assert told[-1] is True

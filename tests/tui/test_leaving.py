@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from keytui.threads import Threads
 from tests.terminal import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 HANGING = """
@@ -65,14 +68,21 @@ def test_what_a_call_raises_reaches_the_caller() -> None:
     assert threads.settle(10)
 
 
+def until(happened: Callable[[], object]) -> None:
+    """Let other threads go on until something holds."""
+    deadline = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < deadline, "it never happened"
+        os.sched_yield()
+
+
 def test_a_thread_that_has_nothing_to_do_takes_the_next_call() -> None:
     """Starting one for each call holds up the interface while keys are checked."""
     threads = Threads()
     idents = set()
     for _ in range(20):
         idents.add(threads.submit(threading.get_ident).result(10))
-        while not threads._room.waiting:  # the result comes a moment before the thread sits down again
-            threading.Event().wait(0.001)
+        until(lambda: threads._room.waiting)  # the result comes a moment before the thread sits down again
     assert len(idents) == 1
     assert threads.settle(10)
 
@@ -89,11 +99,11 @@ def test_calls_that_hang_keep_no_other_from_beginning() -> None:
 def test_no_thread_is_left_when_all_calls_have_ended() -> None:
     threads = Threads()
     before = threading.active_count()
-    for call in [threads.submit(threading.Event().wait, 0.01) for _ in range(30)]:
+    all_there = threading.Barrier(30)
+    for call in [threads.submit(all_there.wait) for _ in range(30)]:
         call.result(10)
     assert threads.settle(10)
-    while threading.active_count() > before:
-        threading.Event().wait(0.001)
+    until(lambda: threading.active_count() <= before)
 
 
 def test_a_thread_that_waits_holds_nothing_of_its_last_call() -> None:
@@ -106,8 +116,7 @@ def test_a_thread_that_waits_holds_nothing_of_its_last_call() -> None:
     seen = weakref.ref(given)
     threads.submit(id, given).result(10)
     del given
-    while not threads._room.waiting:
-        threading.Event().wait(0.001)
+    until(lambda: threads._room.waiting)
     gc.collect()
     assert seen() is None
     assert threads.settle(10)

@@ -33,8 +33,6 @@ _AT_ONCE = 500
 """Characters that are laid out on the spot: the first piece is on screen with the next frame."""
 _FENCES = ("`", "~")
 """What code may begin with. Its highlighter is loaded in the thread."""
-_STRIPS_KEPT = 64
-"""Lines drawn that are kept: more than are on screen."""
 
 
 class Answer(ScrollView, can_focus=False):
@@ -155,7 +153,7 @@ class Answer(ScrollView, can_focus=False):
         drawn = line.render(base, end="", parse_style=self._style)
         strip = Strip([Segment(text, style.rich_style) for text, style in drawn])
         strip = strip.adjust_cell_length(width, base.rich_style).apply_offsets(0, index)
-        if len(self._strips) >= _STRIPS_KEPT:
+        if len(self._strips) >= 2 * self.size.height:
             self._strips.clear()
         self._strips[index] = line, base, width, strip
         return strip
