@@ -110,6 +110,13 @@ class KeytuiApp(IdleLock):
         """Keep only what has no key here: the theme. A screenshot could hold a revealed key."""
         return (command for command in super().get_system_commands(screen) if command.title == "Theme")
 
+    def action_command_palette(self) -> None:
+        """Open the palette."""
+        from keytui.tui.palette import Palette
+
+        if not Palette.is_open(self):
+            self.push_screen(Palette())
+
     def facts(self, key: Key, known: Facts | None) -> Facts:
         """Return what is known about a key without reading: from before, when it is the same key."""
         if known is not None and known.key.id == key.id:

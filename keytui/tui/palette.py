@@ -1,20 +1,25 @@
-"""The registry's actions in the command palette, with the reason where one does nothing now."""
+"""The command palette: the registry's actions, with the reason where one does nothing now."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textual.command import DiscoveryHit, Hit, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Provider
 from textual.content import Content
 
 from keytui.tui import actions
 from keytui.tui.screens.main import MainScreen
+from keytui.tui.screens.modal import Modal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from textual.command import Hits
+
+
+class Palette(CommandPalette, Modal[None]):
+    """Textual's, over the screen as our dialogs show it."""
 
 
 class ActionProvider(Provider):

@@ -8,7 +8,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Button, Static
 
-from keytui.tui.screens.dialog import Dialog, Result
+from keytui.tui.screens.dialog import Dialog
+from keytui.tui.screens.modal import Result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

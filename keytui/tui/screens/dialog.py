@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 
+from keytui.tui.screens.modal import Modal, Result
 from keytui.tui.widgets.field import Hint, KeyLine
 
 if TYPE_CHECKING:
@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.types import CSSPathType
 
-Result = TypeVar("Result")
 
-
-class Dialog(ModalScreen[Result]):
+class Dialog(Modal[Result]):
     """Base of the dialogs.
 
     Ctrl+C does what Esc does: it leaves the dialog, after a question when something would be lost. In a text field

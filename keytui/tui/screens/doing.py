@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
-from textual.screen import Screen
-
 from keytui.tui import actions, listing
+from keytui.tui.screens.modal import Once
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 PANES: tuple[Pane, ...] = ("groups", "keys", "details", "test")
 
 
-class Doing(Screen[None]):
+class Doing(Once[None]):
     """The main screen's half that acts. It asks the other half for the key, the pane and the context."""
 
     BINDINGS: ClassVar[list[BindingType]] = list(actions.bindings("main"))

@@ -1,0 +1,114 @@
+"""What all that opens over another screen has: that screen, dimmed, at a fifth of what Textual spends on it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
+
+from rich.segment import Segment
+from textual.renderables.background_screen import BackgroundScreen
+from textual.screen import ModalScreen, Screen
+from textual.strip import Strip
+from textual.visual import Visual
+
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from rich.style import Style as RichStyle
+    from textual.color import Color
+    from textual.css.styles import RulesMap
+    from textual.events import ScreenResume
+    from textual.geometry import Region, Size
+    from textual.style import Style
+    from textual.visual import RenderOptions, VisualType
+
+Result = TypeVar("Result")
+
+
+class Once(Screen[Result]):
+    """Base of all screens: lays out once for a size.
+
+    When a screen opens, Textual lays it out, and then tells it, and those below it, of the size it has already.
+    """
+
+    def _screen_resized(self, size: Size) -> None:
+        """Lay out when the size is another one."""
+        if size != self._compositor.size:
+            super()._screen_resized(size)
+
+
+class Modal(ModalScreen[Result], Once[Result]):
+    """Base of the screens that leave the one below to be seen."""
+
+    _below: Backdrop | None = None
+    _shown_once = False
+
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        """Look at the screen below anew: what changed there was told to the dialog on top.
+
+        When it opens, style only itself: what is in it was styled a moment ago, when it was mounted. The screen itself
+        was styled before its own rules were read (`App.push_screen`, textual 8.2.8).
+        """
+        self._below = None
+        if not self._shown_once:
+            self._shown_once = True
+            event.refresh_styles = False
+            self.app.stylesheet.update_nodes([self], animate=False)
+
+    def render(self) -> VisualType:  # type: ignore[override] # Widget's own; Screen narrows it for no need
+        """Draw the screen below, dimmed; as it was drawn before, while nothing in it changed.
+
+        Textual knows the screen below only while it draws (and `super` takes it off a list of those that follow).
+        """
+        drawn = super().render()
+        stack, color = self.app.screen_stack, self.styles.background
+        if self not in stack[1:] or color.a == 1:
+            return drawn
+        if self._below is None:
+            self._below = Backdrop(stack[stack.index(self) - 1], color)
+        return self._below
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Draw again. Textual names regions when the screen below has changed there (`Screen._compositor_refresh`)."""
+        if regions:
+            self._below = None
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+
+class Backdrop(Visual):
+    """A screen as it is now, dimmed; Textual's own goes through Rich and blends each piece of text anew.
+
+    Args:
+        screen: The screen.
+        color: What is laid over it; its alpha says how much.
+    """
+
+    def __init__(self, screen: Screen[Any], color: Color) -> None:
+        self._screen = screen
+        self._color = color
+        self._size = screen.size
+        self._strips: list[Strip] | None = None
+
+    def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:  # noqa: ARG002
+        """Return a strip for each line of the screen."""
+        if self._strips is None:
+            self._strips = [self._dimmed(strip) for strip in self._screen._compositor.render_strips()]
+        return self._strips
+
+    def _dimmed(self, strip: Strip) -> Strip:
+        segments = [Segment(text, _dimmed(style, self._color)) for text, style, _ in strip]
+        return Strip(Segment.simplify(segments), strip.cell_length)
+
+    def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:  # noqa: ARG002
+        """Return the width of the screen, in cells."""
+        return self._size.width
+
+    def get_height(self, rules: RulesMap, width: int) -> int:  # noqa: ARG002
+        """Return the height of the screen, in lines."""
+        return self._size.height
+
+
+@lru_cache(1024)
+def _dimmed(style: RichStyle | None, color: Color) -> RichStyle | None:
+    """Blend as Textual does. The same style comes back as the same object, which has its codes ready."""
+    return next(iter(BackgroundScreen.process_segments([Segment("", style)], color))).style
