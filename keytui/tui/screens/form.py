@@ -160,7 +160,7 @@ class FormScreen(Dialog["int | None"]):
         unit = "days"
         if days:
             unit = f"days, next on {time.strftime('%Y-%m-%d', time.localtime(since + min(days, 36_500) * DAY))}"
-        self._row("rotate_every_days").unit.update(unit)
+        self._row("rotate_every_days").show_unit(unit)
 
     def _days(self) -> int | None:
         text = self._value("rotate_every_days")
