@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.events import Key as KeyPressed
 from textual.theme import Theme
 
@@ -80,7 +80,7 @@ class KeytuiApp(IdleLock):
 
     CSS_PATH: ClassVar = ["app.tcss", "screens/main.tcss"]  # a default screen's own CSS_PATH is not read
     TITLE = "keytui"
-    COMMANDS: ClassVar = App.COMMANDS | {_palette}
+    COMMANDS: ClassVar = {_palette}
     COMMAND_PALETTE_BINDING = "ctrl+p"
 
     def __init__(
@@ -116,6 +116,14 @@ class KeytuiApp(IdleLock):
 
         if not Palette.is_open(self):
             self.push_screen(Palette())
+
+    def _load_screen_css(self, screen: Screen[Any]) -> None:
+        """Read the rules of a screen that opens. Textual would parse all others too, and style all there is."""
+        unread = [path for path in screen.css_path if not self.stylesheet.has_source(str(path))]
+        if unread:
+            self.stylesheet.read_all(unread)
+            self.stylesheet.parse()
+        super()._load_screen_css(screen)
 
     def facts(self, key: Key, known: Facts | None) -> Facts:
         """Return what is known about a key without reading: from before, when it is the same key."""

@@ -1,7 +1,8 @@
-"""What is done when nobody has touched the app for a while: garbage is collected, and later the vault locked."""
+"""What is done when nobody has touched the app for a while: dialogs are loaded, garbage collected, the vault locked."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, cast
 
 from textual import events
@@ -27,12 +28,13 @@ class IdleLock(Issuing):
     """The part of the app that locks the vault after `idle_lock_minutes` without a key press or the mouse."""
 
     _touched_at = 0.0
+    _loaded = False
     _seen_idle = False
 
     def on_mount(self) -> None:
         """Begin to count."""
         self._touched_at = self.clock()
-        self.set_interval(1, self._collect, name="collect garbage")
+        self.set_interval(1, self._use_pause, name="load dialogs and collect garbage")
         if self.settings.idle_lock_minutes:
             self.set_interval(LOOK_SECONDS, self.lock_when_idle, name="idle lock")
 
@@ -49,10 +51,13 @@ class IdleLock(Issuing):
             self._seen_idle = False
         await super().on_event(event)
 
-    async def _collect(self) -> None:
+    async def _use_pause(self) -> None:
         pause = self.clock() - self._touched_at >= _PAUSE_SECONDS
-        working = len(self.screen_stack) > 1 or any(not worker.is_finished for worker in self.workers)
-        await garbage.collect(quiet=pause and not working)
+        quiet = pause and len(self.screen_stack) == 1 and all(worker.is_finished for worker in self.workers)
+        await garbage.collect(quiet=quiet)
+        if quiet and not self._loaded:
+            self._loaded = True
+            await asyncio.to_thread(_load_dialogs)
 
     def lock_when_idle(self) -> None:
         """Lock the vault if nobody has touched the app for long enough.
@@ -74,3 +79,9 @@ class IdleLock(Issuing):
             return
         unit = "minute" if minutes == 1 else "minutes"
         self.tell(messages.Told(f"The vault was locked after {minutes} {unit} without a key press."))
+
+
+def _load_dialogs() -> None:
+    """Import what opens over the main screen. For the form alone that takes 15 to 40 ms."""
+    from keytui.tui import palette  # noqa: F401
+    from keytui.tui.screens import delete, form, help, issue, model, revoke, rotate, unlock  # noqa: F401

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.command import CommandPalette, DiscoveryHit, Hit, Provider
 from textual.content import Content
@@ -13,7 +13,7 @@ from keytui.tui.screens.main import MainScreen
 from keytui.tui.screens.modal import Modal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from textual.command import Hits
 
@@ -23,18 +23,19 @@ class Palette(CommandPalette, Modal[None]):
 
 
 class ActionProvider(Provider):
-    """Offers what the main screen can do."""
+    """Offers what the main screen can do, then the theme. Of several providers Textual shows one or the other first."""
 
-    def _offers(self) -> Iterator[tuple[str, str, partial[None]]]:
+    def _offers(self) -> Iterator[tuple[str, str, Callable[[], Any]]]:
         screen = self.screen
-        if not isinstance(screen, MainScreen):
-            return
-        context = screen.context()
-        for action in actions.ACTIONS:
-            if action.where == "main":
-                help_text = actions.problem(action, context) or action.help
-                label = f"{action.label}  {actions.key_name(action.keys[0])}"
-                yield label, help_text, partial(screen.action_run, action.id)
+        if isinstance(screen, MainScreen):
+            context = screen.context()
+            for action in actions.ACTIONS:
+                if action.where == "main":
+                    help_text = actions.problem(action, context) or action.help
+                    label = f"{action.label}  {actions.key_name(action.keys[0])}"
+                    yield label, help_text, partial(screen.action_run, action.id)
+        for command in self.app.get_system_commands(screen):
+            yield command.title, command.help, command.callback
 
     async def discover(self) -> Hits:
         """Offer everything before something is typed."""

@@ -118,10 +118,10 @@ async def test_an_open_dialog_is_not_kept_for_good(world: World, monkeypatch: py
         await app.press("question_mark")
         await app.quiet()
         world.clock.moved += 10
-        await app.app._collect()
+        await app.app._use_pause()
         assert told[-1] is False
         await app.press("escape")
         await app.quiet()
         world.clock.moved += 10
-        await app.app._collect()
+        await app.app._use_pause()
         assert told[-1] is True

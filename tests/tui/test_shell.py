@@ -189,6 +189,7 @@ async def test_the_palette_offers_the_registry_and_no_screenshot(world: World) -
         await app.press("ctrl+p")
         await app.until(lambda: app.app.screen is not app.main)
         await app.sees("Rotate")
+        assert "Theme" not in app.text.split("New  n")[0]
         await app.type("screensh")
         await app.sees("No matches found")
         await app.press("escape")
@@ -312,3 +313,42 @@ def test_nothing_heavy_is_loaded_at_the_first_paint() -> None:
         "keytui.tui.screens.form",
     }
     assert not loaded & heavy
+
+
+PAUSE = """
+import asyncio, sys, tempfile, time
+from keytui.settings import load
+from keytui.storage.backends import MemoryBackend
+from keytui.storage.keystore import Keystore
+from keytui.tui.app import KeytuiApp
+
+moved = 0
+
+async def pause():
+    global moved
+    settings = load({"KEYTUI_HOME": tempfile.mkdtemp(), "KEYTUI_NO_CACHE": "1"})
+    store = Keystore(settings, backends={"os": MemoryBackend()})
+    app = KeytuiApp(store, settings, clock=lambda: time.time() + moved)
+    async with app.run_test() as pilot:
+        await app._use_pause()
+        assert "keytui.tui.screens.form" not in sys.modules, "nobody has paused yet"
+        moved = 10
+        while "keytui.tui.screens.unlock" not in sys.modules:
+            await app._use_pause()
+            await pilot.pause()
+
+asyncio.run(pause())
+"""
+
+
+def test_dialogs_are_loaded_in_the_first_pause() -> None:
+    """The form is the slowest to load, and nobody waits for it then."""
+    subprocess.run([sys.executable, "-c", PAUSE], check=True, timeout=60)
+
+
+def test_nothing_heavy_is_loaded_with_the_dialogs() -> None:
+    code = "import sys; from keytui.tui import idle; idle._load_dialogs(); print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(run.stdout.split())
+    assert "keytui.tui.screens.form" in loaded
+    assert not loaded & {"openai", "httpx", "keyring", "secretstorage", "pyperclip", "pyrage"}

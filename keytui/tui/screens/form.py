@@ -71,14 +71,15 @@ class FormScreen(Dialog["int | None"]):
         """Lay out the fields; the body scrolls when they do not fit."""
         if self._key is None:
             hint = "Paste it here; the rest is filled in"
-            yield Field("Key", SecretInput(hint, id="key"), name="key").add_class("group")
+            yield Field("Key", SecretInput(hint, id="key"), name="key").add_class("group", update=False)
         yield self._line("name", "Name")
         choices = [(provider.label, provider.id) for provider in PROVIDERS.values()]
         select: Select[str] = Select(choices, prompt="Recognized from the key", compact=True, id="provider")
         yield Field("Provider", select, name="provider")
         yield self._line("base_url", "Base URL", _ADDRESS_EXAMPLE)
         yield self._line("env", "Variable", "OPENAI_API_KEY")
-        yield self._line("model", "Model", "For test prompts; the provider's when empty").add_class("group")
+        model = self._line("model", "Model", "For test prompts; the provider's when empty")
+        yield model.add_class("group", update=False)
         yield self._line("tags", "Tags", "Separated by commas")
         yield self._line("rotate_every_days", "Rotate every", "Never", unit="days")
         yield self._line("note", "Note")
@@ -86,7 +87,7 @@ class FormScreen(Dialog["int | None"]):
 
     def _line(self, name: str, label: str, placeholder: str = "", *, unit: str = "") -> Field:
         """Make the field of one line of text."""
-        control = Input(placeholder=placeholder, compact=True, id=name, select_on_focus=False)
+        control = Input(placeholder=placeholder, id=name, select_on_focus=False)
         control.cursor_blink = False
         if name == "rotate_every_days":
             control.restrict = r"\d{0,5}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+_ASIDE_SECONDS = 0.001
+
 
 class Once(Screen[Result]):
     """Base of all screens: lays out once for a size.
@@ -43,17 +46,25 @@ class Modal(ModalScreen[Result], Once[Result]):
     _below: Backdrop | None = None
     _shown_once = False
 
-    def on_screen_resume(self, event: ScreenResume) -> None:
-        """Look at the screen below anew: what changed there was told to the dialog on top.
+    async def on_screen_resume(self, event: ScreenResume) -> None:
+        """Open in steps: draw the screen below, lay out, and then Textual draws; keys that came go between.
 
-        When it opens, style only itself: what is in it was styled a moment ago, when it was mounted. The screen itself
-        was styled before its own rules were read (`App.push_screen`, textual 8.2.8).
+        What is in it was styled a moment ago, when it was mounted; itself before its own rules were read
+        (`App.push_screen`, textual 8.2.8). Back on top, look at the screen below anew: its news went to the other one.
         """
         self._below = None
-        if not self._shown_once:
-            self._shown_once = True
-            event.refresh_styles = False
-            self.app.stylesheet.update_nodes([self], animate=False)
+        if self._shown_once:
+            return
+        self._shown_once = True
+        event.refresh_styles = False
+        self.app.stylesheet.update_nodes([self], animate=False)
+        self.render()
+        if self._below is not None:
+            self._below.draw()
+        await asyncio.sleep(_ASIDE_SECONDS)
+        with self.app.batch_update():
+            self._refresh_layout(self.app.size)
+        await asyncio.sleep(_ASIDE_SECONDS)
 
     def render(self) -> VisualType:  # type: ignore[override] # Widget's own; Screen narrows it for no need
         """Draw the screen below, dimmed; as it was drawn before, while nothing in it changed.
@@ -89,11 +100,15 @@ class Backdrop(Visual):
         self._size = screen.size
         self._strips: list[Strip] | None = None
 
-    def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:  # noqa: ARG002
+    def draw(self) -> list[Strip]:
         """Return a strip for each line of the screen."""
         if self._strips is None:
             self._strips = [self._dimmed(strip) for strip in self._screen._compositor.render_strips()]
         return self._strips
+
+    def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:  # noqa: ARG002
+        """Return a strip for each line of the screen."""
+        return self.draw()
 
     def _dimmed(self, strip: Strip) -> Strip:
         segments = [Segment(text, _dimmed(style, self._color)) for text, style, _ in strip]

@@ -58,23 +58,24 @@ class Field(Widget):
     """
 
     def __init__(self, label: str, control: Widget, *, unit: str = "", name: str | None = None) -> None:
-        super().__init__(control.add_class("field-control"), name=name, classes="field")
+        super().__init__(control.add_class("field-control", update=False), name=name, classes="field")
         self.control = control
         self._label = label
         self._unit = unit
         self._text = ""
         self._tone: Tone = "note"
+        self._entered = False
 
     def on_descendant_focus(self) -> None:
         """Mark the field the person is in; `:focus-within` leaves the label of the field before marked."""
-        self._mark(focused=True)
+        self._mark(entered=True)
 
     def on_descendant_blur(self) -> None:
         """Unmark it."""
-        self._mark(focused=False)
+        self._mark(entered=False)
 
-    def _mark(self, *, focused: bool) -> None:
-        self.set_class(focused, "-focused")
+    def _mark(self, *, entered: bool) -> None:
+        self._entered = entered
         self.refresh()
 
     def say(self, text: str, tone: Tone = "note") -> None:
@@ -109,7 +110,7 @@ class Field(Widget):
 
     @property
     def _label_style(self) -> str:
-        weight = "bold " if self.has_class("-focused") else ""
+        weight = "bold " if self._entered else ""
         if self._text and self._tone == "error":
             return f"{weight}$text-error"
         return f"{weight}$text-primary" if weight else "$text-muted"
