@@ -5,12 +5,13 @@ Nothing in it does anything: links are text with their address beside it, HTML i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
 from textual.content import Content
-from textual.highlight import highlight
+from textual.highlight import HighlightTheme, highlight
 
 from keytui.tui import words
 from keytui.tui.widgets.styles import STYLES
@@ -27,7 +28,30 @@ _HEADING = STYLES["mark"]
 LEAST = 8
 """Cells that text gets however deep it is nested."""
 
+_TURN_SECONDS = 0.0001
+_TOKENS = 100
+
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+
+
+class _InTurns(dict[Any, str]):
+    """Textual's colors of code. It looks up each token here, in the thread that lays out, which rests now and then.
+
+    Else it leaves the event loop every other 5 ms (`sys.getswitchinterval`), and a frame takes twice as long.
+    """
+
+    _looked_up = 0
+
+    def get(self, token: Any, default: Any = None) -> Any:  # noqa: ANN401 - as in dict
+        """Return the style of a token."""
+        self._looked_up += 1
+        if self._looked_up % _TOKENS == 0:
+            time.sleep(_TURN_SECONDS)
+        return super().get(token, default)
+
+
+class _Colors(HighlightTheme):
+    STYLES = _InTurns(HighlightTheme.STYLES)
 
 
 class Node:
@@ -113,7 +137,7 @@ def code(text: str, info: str, width: int) -> list[Content]:
         width: Cells of a line.
     """
     text, language = words.plain_lines(text), words.plain(info).split()[:1]
-    content = highlight(text, language=language[0]) if language else Content(text)
+    content = highlight(text, language=language[0], theme=_Colors) if language else Content(text)
     bar, rows = Content.styled("│ ", _DIM), content.split("\n", allow_blank=True)
     rows += [Content()] * (text.count("\n") + 1 - len(rows))  # `highlight` drops a blank line at the end
     return [bar + line for row in rows for line in row.fold(width - 2) or [Content()]]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from markdown_it.token import Token
-from textual.highlight import highlight
+from textual.highlight import HighlightTheme, highlight
 
 from keytui.tui import blocks, markdown
 from keytui.tui.markdown import Flow
@@ -96,15 +97,23 @@ def test_most_of_long_code_is_not_highlighted_again(monkeypatch: pytest.MonkeyPa
     """Else each token of a long answer costs more than the one before it."""
     amounts: list[int] = []
 
-    def note(code: str, *, language: str) -> Content:
+    def note(code: str, *, language: str, theme: type[HighlightTheme]) -> Content:
         amounts.append(len(code))
-        return highlight(code, language=language)
+        return highlight(code, language=language, theme=theme)
 
     flow, text = Flow(60), "```python\n" + "x = 1\n" * 1_000
     flow.lines(text)
     monkeypatch.setattr(blocks, "highlight", note)
     flow.lines(text + "y = 2\n")
     assert sum(amounts) < 2_000
+
+
+def test_highlighting_gives_the_interface_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that never rests makes each frame take twice as long."""
+    rests: list[float] = []
+    monkeypatch.setattr(time, "sleep", rests.append)
+    Flow(60).lines("```python\n" + "x = 1\n" * 1_000 + "```\n")
+    assert len(rests) > 20
 
 
 def test_laying_out_leaves_nothing_to_the_garbage_collector() -> None:
