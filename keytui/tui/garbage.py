@@ -1,9 +1,10 @@
-"""When Python collects garbage in circles: where nobody waits for it.
+"""When Python collects garbage in circles: where nobody waits for it, and a little at a time.
 
 Walking all that lives takes 20 to 70 ms, and Python begins it anywhere: in the middle of a frame, or in the thread that
 lays out an answer, while the interface waits for both. Here the oldest generation is walked when nobody presses a key
-and no job runs; while that lasts too long, at least between two things that the event loop does. The younger ones cost
-1 to 5 ms and stay Python's. From Python 3.14 on the oldest too goes piece by piece: there nothing is done here.
+and no job runs, and what is alive then is left out of later walks: these look only at what came since. While somebody
+works, it is walked at least between two things that the event loop does. The younger ones cost 1 to 5 ms and stay
+Python's. From Python 3.14 on the oldest too goes piece by piece: there nothing is done here.
 """
 
 from __future__ import annotations
@@ -11,50 +12,68 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _OLDEST = 2
-DUE = 10
-"""Collections of the middle generation after which the oldest is due: Python's own number."""
-OVERDUE = 15
-"""The same for a busy app. Later there is more to free, which takes longer than the walk."""
+DUE = 3
+"""Collections of the middle generation after which the oldest is due. Two dialogs that were opened take as many."""
+OVERDUE = 8
+"""The same while somebody works. Later there is more to free, and that takes longer than the walk."""
+FULL_AFTER = 100
+"""Times that something was left out, until all is walked again: of each time, some 30 kilobytes may have died since."""
 _CEILING = 1000
 """After so many Python collects it by itself: for an event loop that no longer comes to it."""
 _ASIDE_SECONDS = 0.005
 
-_modules = 0
+_modules = _spared = 0
 
 
 def begin() -> None:
     """Collect from now on, but for what lives already: that stays. Nothing is done where Python collects already."""
+    global _spared  # noqa: PLW0603 - the collector too is one for the process
     if gc.isenabled():
         return
     gc.collect()
     _spare()
+    _spared = 0
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, _CEILING)
     gc.enable()
 
 
 def _spare() -> None:
-    """Leave out of all collections what lives now."""
-    global _modules  # noqa: PLW0603 - the collector too is one for the process
+    """Leave out of later collections what lives now."""
+    global _modules, _spared  # noqa: PLW0603 - as above
     gc.freeze()
     _modules = len(sys.modules)
+    _spared += 1
 
 
-async def collect(*, quiet: bool) -> None:
+async def collect(quiet: Callable[[], bool], *, away: bool = False) -> None:
     """Collect where it is due; call it each second. Keys that were pressed and a frame that is due go first.
 
     Args:
-        quiet: Nobody is waiting for anything, and no dialog is open. Then it is due too when modules were loaded. What
-            they hold is left out of later collections, and so is what lives beside it: some hundred kilobytes, a dozen
-            times at most.
+        quiet: Tells whether nobody is waiting for anything, and no dialog is open. Then it is due too when modules were
+            loaded; what is due then can wait when a key comes.
+        away: Nobody seems to be there. Then all may be walked, which takes 0.1 to 0.3 s.
     """
+    global _spared  # noqa: PLW0603 - as above
     if gc.get_threshold()[_OLDEST] != _CEILING:
         return
-    grown = quiet and len(sys.modules) > _modules
-    if grown or gc.get_count()[_OLDEST] >= (DUE if quiet else OVERDUE):
-        await asyncio.sleep(_ASIDE_SECONDS)
-        gc.collect()
-        if grown:
-            _spare()
+    pause, count = quiet(), gc.get_count()[_OLDEST]
+    full = away and pause and _spared >= FULL_AFTER
+    grown = pause and len(sys.modules) > _modules
+    if not (full or grown or count >= (DUE if pause else OVERDUE)):
+        return
+    await asyncio.sleep(_ASIDE_SECONDS)
+    if pause and not quiet():
+        return
+    if full:
+        gc.unfreeze()
+        _spared = 0
+    gc.collect()
+    if pause:
+        _spare()

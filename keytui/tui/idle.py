@@ -52,12 +52,14 @@ class IdleLock(Issuing):
         await super().on_event(event)
 
     async def _use_pause(self) -> None:
-        pause = self.clock() - self._touched_at >= _PAUSE_SECONDS
-        quiet = pause and len(self.screen_stack) == 1 and all(worker.is_finished for worker in self.workers)
-        await garbage.collect(quiet=quiet)
-        if quiet and not self._loaded:
+        await garbage.collect(self._quiet, away=self.clock() - self._touched_at >= _MINUTE)
+        if not self._loaded and self._quiet():
             self._loaded = True
             await asyncio.to_thread(_load_dialogs)
+
+    def _quiet(self) -> bool:
+        working = len(self.screen_stack) > 1 or any(not worker.is_finished for worker in self.workers)
+        return self.clock() - self._touched_at >= _PAUSE_SECONDS and not working
 
     def lock_when_idle(self) -> None:
         """Lock the vault if nobody has touched the app for long enough.

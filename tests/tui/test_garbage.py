@@ -14,7 +14,7 @@ from keytui.tui import garbage
 from tests.tui.conftest import World, opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Circle:
@@ -37,6 +37,14 @@ def resting() -> Iterator[None]:
     gc.enable()
 
 
+def _yes() -> bool:
+    return True
+
+
+def _no() -> bool:
+    return False
+
+
 def _age(collections: int) -> None:
     for _ in range(collections):
         gc.collect(1)
@@ -56,7 +64,7 @@ async def test_what_grew_old_is_freed_when_it_is_due() -> None:
     seen = _left()
     _age(garbage.DUE + 1)
     assert seen() is not None
-    await garbage.collect(quiet=True)
+    await garbage.collect(_yes)
     assert seen() is None
 
 
@@ -66,11 +74,21 @@ async def test_while_somebody_works_it_waits_longer() -> None:
     garbage.begin()
     seen = _left()
     _age(garbage.DUE + 1)
-    await garbage.collect(quiet=False)
+    await garbage.collect(_no)
     assert seen() is not None
     _age(garbage.OVERDUE - garbage.DUE)
-    await garbage.collect(quiet=False)
+    await garbage.collect(_no)
     assert seen() is None
+
+
+@pytest.mark.usefixtures("resting")
+async def test_a_key_that_comes_at_the_last_moment_is_not_held_up() -> None:
+    """It would wait 40 ms."""
+    garbage.begin()
+    seen, answers = _left(), iter([True, False])
+    _age(garbage.DUE + 1)
+    await garbage.collect(lambda: next(answers))
+    assert seen() is not None
 
 
 @pytest.mark.usefixtures("resting")
@@ -78,21 +96,39 @@ async def test_nothing_old_is_walked_before_it_is_due() -> None:
     """Each look costs the interface 25 ms."""
     garbage.begin()
     seen = _left()
-    await garbage.collect(quiet=True)
+    await garbage.collect(_yes)
     assert seen() is not None
 
 
 @pytest.mark.usefixtures("resting")
 async def test_what_modules_hold_is_left_out_once_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dialog that was opened once must not make each later look longer."""
+    """The modules of a dialog that was opened once must not make each later look longer."""
     garbage.begin()
     kept = Circle()
     monkeypatch.setitem(sys.modules, "loaded_since", ModuleType("loaded_since"))
     seen = _left()
-    await garbage.collect(quiet=False)
+    await garbage.collect(_no)
     assert any(each is kept for each in gc.get_objects())
-    await garbage.collect(quiet=True)
+    await garbage.collect(_yes)
     assert all(each is not kept for each in gc.get_objects())
+    assert seen() is None
+
+
+@pytest.mark.usefixtures("resting")
+async def test_what_was_left_out_and_died_is_freed_when_nobody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session of days does not fill the memory either."""
+    monkeypatch.setattr(garbage, "FULL_AFTER", 3)
+    garbage.begin()
+    circle = Circle()
+    seen = weakref.ref(circle)
+    for _ in range(3):
+        _age(garbage.DUE + 1)
+        await garbage.collect(_yes)
+    del circle
+    _age(garbage.DUE + 1)
+    await garbage.collect(_yes)
+    assert seen() is not None
+    await garbage.collect(_yes, away=True)
     assert seen() is None
 
 
@@ -100,7 +136,7 @@ async def test_where_python_collects_already_it_goes_on_doing_so() -> None:
     """The app inside another program leaves its settings alone."""
     before, kept = gc.get_threshold(), Circle()
     garbage.begin()
-    await garbage.collect(quiet=True)
+    await garbage.collect(_yes)
     assert gc.get_threshold() == before
     assert any(each is kept for each in gc.get_objects())
 
@@ -109,8 +145,8 @@ async def test_an_open_dialog_is_not_kept_for_good(world: World, monkeypatch: py
     """What is left out of collections stays: the app calls it quiet only while no dialog is open."""
     told: list[bool] = []
 
-    async def note(*, quiet: bool) -> None:
-        told.append(quiet)
+    async def note(quiet: Callable[[], bool], *, away: bool) -> None:  # noqa: ARG001 - the function's own signature
+        told.append(quiet())
 
     monkeypatch.setattr(garbage, "collect", note)
     world.add()
