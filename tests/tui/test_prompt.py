@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from textual.app import App
-from textual.highlight import highlight
+from textual.highlight import HighlightTheme, highlight
 from textual.widgets import Input
 
 from keytui.demo.handler import DemoHandler
@@ -357,9 +357,9 @@ async def test_code_is_highlighted_away_from_the_event_loop_from_its_first_piece
 ) -> None:
     threads: set[threading.Thread] = set()
 
-    def note(code: str, *, language: str) -> Content:
+    def note(code: str, *, language: str, theme: type[HighlightTheme]) -> Content:
         threads.add(threading.current_thread())
-        return highlight(code, language=language)
+        return highlight(code, language=language, theme=theme)
 
     monkeypatch.setattr(blocks, "highlight", note)
     world.add()
