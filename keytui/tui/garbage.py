@@ -22,23 +22,24 @@ DUE = 3
 """Collections of the middle generation after which the oldest is due. Two dialogs that were opened take as many."""
 OVERDUE = 8
 """The same while somebody works. Later there is more to free, and that takes longer than the walk."""
-FULL_AFTER = 100
-"""Times that something was left out, until all is walked again: of each time, some 30 kilobytes may have died since."""
+FULL_AFTER = 100_000
+"""Objects that were left out since all was walked, until it is walked again. Of these, some 10 megabytes, most may have
+died: a dialog that asked a store or a server is held by asyncio until the deadline of that call would have passed."""
 _CEILING = 1000
 """After so many Python collects it by itself: for an event loop that no longer comes to it."""
 _ASIDE_SECONDS = 0.005
 
-_modules = _spared = 0
+_modules = _spared = _walked = 0
 
 
 def begin() -> None:
     """Collect from now on, but for what lives already: that stays. Nothing is done where Python collects already."""
-    global _spared  # noqa: PLW0603 - the collector too is one for the process
+    global _walked  # noqa: PLW0603 - the collector too is one for the process
     if gc.isenabled():
         return
     gc.collect()
     _spare()
-    _spared = 0
+    _walked = _spared
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, _CEILING)
     gc.enable()
@@ -49,7 +50,7 @@ def _spare() -> None:
     global _modules, _spared  # noqa: PLW0603 - as above
     gc.freeze()
     _modules = len(sys.modules)
-    _spared += 1
+    _spared = gc.get_freeze_count()
 
 
 async def collect(quiet: Callable[[], bool], *, away: bool = False) -> None:
@@ -60,11 +61,11 @@ async def collect(quiet: Callable[[], bool], *, away: bool = False) -> None:
             loaded; what is due then can wait when a key comes.
         away: Nobody seems to be there. Then all may be walked, which takes 0.1 to 0.3 s.
     """
-    global _spared  # noqa: PLW0603 - as above
+    global _walked  # noqa: PLW0603 - as above
     if gc.get_threshold()[_OLDEST] != _CEILING:
         return
     pause, count = quiet(), gc.get_count()[_OLDEST]
-    full = away and pause and _spared >= FULL_AFTER
+    full = away and pause and _spared - _walked >= FULL_AFTER
     grown = pause and len(sys.modules) > _modules
     if not (full or grown or count >= (DUE if pause else OVERDUE)):
         return
@@ -73,7 +74,8 @@ async def collect(quiet: Callable[[], bool], *, away: bool = False) -> None:
         return
     if full:
         gc.unfreeze()
-        _spared = 0
     gc.collect()
     if pause:
         _spare()
+    if full:
+        _walked = _spared

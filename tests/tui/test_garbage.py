@@ -117,14 +117,14 @@ async def test_what_modules_hold_is_left_out_once_nobody_waits(monkeypatch: pyte
 @pytest.mark.usefixtures("resting")
 async def test_what_was_left_out_and_died_is_freed_when_nobody_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session of days does not fill the memory either."""
-    monkeypatch.setattr(garbage, "FULL_AFTER", 3)
+    monkeypatch.setattr(garbage, "FULL_AFTER", 1_000)
     garbage.begin()
     circle = Circle()
     seen = weakref.ref(circle)
-    for _ in range(3):
-        _age(garbage.DUE + 1)
-        await garbage.collect(_yes)
-    del circle
+    many = [Circle() for _ in range(1_000)]
+    _age(garbage.DUE + 1)
+    await garbage.collect(_yes)
+    del circle, many
     _age(garbage.DUE + 1)
     await garbage.collect(_yes)
     assert seen() is not None

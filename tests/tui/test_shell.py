@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from textual._compositor import Compositor, ReflowResult
 from textual.events import Paste
+from textual.geometry import Size
+from textual.widget import Widget
 
 from keytui.model import StoreStatus
 from keytui.storage.keystore import Keystore
@@ -181,6 +184,26 @@ async def test_the_key_bar_follows_the_pane(world: World, size: tuple[int, int])
         assert "v Reveal" in app.text.splitlines()[-1]
         await app.press("4")
         assert "Enter Send" in app.text.splitlines()[-1]
+
+
+async def test_a_dialog_that_opens_has_no_other_screen_laid_out_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Textual tells all screens below of the size that they have already."""
+    laid_out: list[Compositor] = []
+    reflow = Compositor.reflow
+
+    def note(self: Compositor, parent: Widget, size: Size) -> ReflowResult:
+        laid_out.append(self)
+        return reflow(self, parent, size)
+
+    world.add()
+    async with opened(world) as app:
+        monkeypatch.setattr(Compositor, "reflow", note)
+        await app.press("question_mark")
+        await app.sees("Keyboard shortcuts")
+        assert app.app.screen._compositor in laid_out
+        assert app.main._compositor not in laid_out
 
 
 async def test_the_palette_offers_the_registry_and_no_screenshot(world: World) -> None:

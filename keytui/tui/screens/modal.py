@@ -50,7 +50,7 @@ class Modal(ModalScreen[Result], Once[Result]):
         """Open in steps: draw the screen below, lay out, and then Textual draws; keys that came go between.
 
         What is in it was styled a moment ago, when it was mounted; itself before its own rules were read
-        (`App.push_screen`, textual 8.2.8). Back on top, look at the screen below anew: its news went to the other one.
+        (`App.push_screen`, textual 8.2.8). Back on top, look at the screen below anew.
         """
         self._below = None
         if self._shown_once:
@@ -80,10 +80,18 @@ class Modal(ModalScreen[Result], Once[Result]):
         return self._below
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """Draw again. Textual names regions when the screen below has changed there (`Screen._compositor_refresh`)."""
+        """Draw again. Textual names regions when a screen below has changed there (`Screen._compositor_refresh`)."""
         if regions:
-            self._below = None
+            for screen in self.app.screen_stack:  # Textual tells the one on top alone
+                if isinstance(screen, Modal):
+                    screen.forget()
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def forget(self) -> None:
+        """Draw the screen below anew, the next time that this one is drawn."""
+        self._below = None
+        self._layout_cache.clear()
+        self._set_dirty()
 
 
 class Backdrop(Visual):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,13 +11,16 @@ from textual.widgets import Static
 
 from keytui.tui.palette import Palette
 from keytui.tui.screens.confirm import ConfirmScreen
+from keytui.tui.screens.modal import Backdrop
 from tests.tui.dialogs.host import Host, showing, shown, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from rich.segment import Segment
+    from textual.pilot import Pilot
     from textual.screen import Screen
+    from textual.strip import Strip
 
 TERMINALS = [(40, 15), (80, 24), (120, 40)]
 
@@ -58,15 +62,55 @@ async def test_news_below_are_seen() -> None:
         await until(pilot, lambda: "answered" in shown(host) and "behind" not in shown(host))
 
 
-async def test_news_below_two_dialogs_are_seen_when_one_is_left() -> None:
-    """Textual tells the dialog on top alone."""
+@asynccontextmanager
+async def _two() -> AsyncIterator[tuple[Pilot[Any], Host]]:
     async with showing(_question()) as (pilot, host):
         host.push_screen(_question())
         await until(pilot, lambda: len(host.screen_stack) == 3)
+        yield pilot, host
+
+
+async def test_news_below_two_dialogs_are_seen() -> None:
+    """Textual tells the dialog on top alone."""
+    async with _two() as (pilot, host):
         _write(host, "answered")
+        await until(pilot, lambda: "answered" in shown(host) and "behind" not in shown(host))
+        _write(host, "and again")
         await pilot.pause()
         await pilot.press("escape")
-        await until(pilot, lambda: "answered" in shown(host) and "behind" not in shown(host))
+        await until(pilot, lambda: "and again" in shown(host) and "answered" not in shown(host))
+
+
+async def test_two_dialogs_take_another_size_and_theme() -> None:
+    """Nothing of what lay below the lower one is left."""
+    async with _two() as (pilot, host):
+        before = _top(host)
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: len(_top(host)) == 120 and _top(host)[-1][2] == _top(host)[0][2])
+        assert "behind" in shown(host)
+        host.theme = "textual-light"
+        await until(pilot, lambda: _top(host)[0][2] > before[0][2])
+        below = host.screen_stack[0]._compositor.render_strips()[0]
+        color = host.screen.styles.background
+        twice = BackgroundScreen.process_segments(list(BackgroundScreen.process_segments(below, color)), color)
+        await until(pilot, lambda: _top(host) == _colors(twice))
+
+
+async def test_the_screen_below_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is drawn each time that the dialog changes makes each key late."""
+    lines: list[Strip] = []
+    dimmed = Backdrop._dimmed
+
+    def note(self: Backdrop, strip: Strip) -> Strip:
+        lines.append(strip)
+        return dimmed(self, strip)
+
+    monkeypatch.setattr(Backdrop, "_dimmed", note)
+    async with showing(_question()) as (pilot, host):
+        await pilot.press("tab")
+        host.screen.refresh()
+        await pilot.pause()
+        assert len(lines) == host.size.height
 
 
 async def test_another_theme_is_seen() -> None:
