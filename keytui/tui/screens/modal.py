@@ -1,4 +1,4 @@
-"""What all that opens over another screen has: that screen, dimmed, at a fifth of what Textual spends on it."""
+"""What all that opens over another screen has: that screen, dimmed, drawn again only when something in it changes."""
 
 from __future__ import annotations
 

@@ -68,14 +68,15 @@ class Field(Widget):
 
     def on_descendant_focus(self) -> None:
         """Mark the field the person is in; `:focus-within` leaves the label of the field before marked."""
-        self._mark(entered=True)
+        self._mark()
 
     def on_descendant_blur(self) -> None:
-        """Unmark it."""
-        self._mark(entered=False)
+        """Unmark it, unless another part of it has the focus: a list that was open, and closes, tells it late."""
+        self._mark()
 
-    def _mark(self, *, entered: bool) -> None:
-        self._entered = entered
+    def _mark(self) -> None:
+        focused = self.screen.focused
+        self._entered = focused is not None and self in focused.ancestors
         self.refresh()
 
     def say(self, text: str, tone: Tone = "note") -> None:

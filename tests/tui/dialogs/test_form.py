@@ -11,6 +11,7 @@ from keytui.storage.backends import MemoryBackend, Slot
 from keytui.tui.screens.confirm import ConfirmScreen
 from keytui.tui.screens.form import FormScreen
 from keytui.tui.screens.unlock import SetUpScreen
+from keytui.tui.widgets.field import Field
 from keytui.tui.widgets.secret_input import SecretInput
 from tests.leaks import leaks
 from tests.stores import fake_key, fields, memory_store
@@ -447,3 +448,25 @@ async def test_an_error_while_recognizing_loses_no_pasted_key(store: Keystore, m
         await pasted(pilot, fake_key().reveal())
         await until(pilot, lambda: "RuntimeError at keytui." in bottom(host))
         assert host.screen.query_one(SecretInput).secret
+
+
+def marked(host: Host) -> list[str]:
+    """Labels of the fields that are drawn as the one the person is in."""
+    found = []
+    for field in host.screen.query(Field):
+        label, style, _ = next(iter(field.render_line(0)))
+        if style is not None and style.bold:
+            found.append(label.strip())
+    return found
+
+
+async def test_the_field_stays_marked_when_its_list_was_used(store: Keystore) -> None:
+    """The list tells late that it has lost the focus."""
+    async with showing(FormScreen(store), store) as (pilot, host):
+        await pilot.press("tab", "tab")
+        await until(pilot, lambda: marked(host) == ["Provider"])
+        await pilot.press("enter", "down", "enter")
+        await until(pilot, lambda: isinstance(host.focused, Select) and bool(provider(host)))
+        await until(pilot, lambda: marked(host) == ["Provider"])
+        await pilot.press("tab")
+        await until(pilot, lambda: marked(host) == ["Base URL"])
