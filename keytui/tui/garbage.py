@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _OLDEST = 2
 DUE = 3
-"""Collections of the middle generation after which the oldest is due. Two dialogs that were opened take as many."""
+"""Collections of the middle generation after which the oldest is due. A dialog that was opened takes 2 to 4."""
 OVERDUE = 8
 """The same while somebody works. Later there is more to free, and that takes longer than the walk."""
 FULL_AFTER = 100_000

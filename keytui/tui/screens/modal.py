@@ -28,10 +28,10 @@ Result = TypeVar("Result")
 _ASIDE_SECONDS = 0.001
 
 
-class Once(Screen[Result]):
-    """Base of all screens: lays out once for a size.
+class LaidOutOnce(Screen[Result]):
+    """Base of all screens.
 
-    When a screen opens, Textual lays it out, and then tells it, and those below it, of the size it has already.
+    When one opens, Textual lays it out, and then tells it, and those below it, of the size that they have already.
     """
 
     def _screen_resized(self, size: Size) -> None:
@@ -40,7 +40,7 @@ class Once(Screen[Result]):
             super()._screen_resized(size)
 
 
-class Modal(ModalScreen[Result], Once[Result]):
+class Modal(ModalScreen[Result], LaidOutOnce[Result]):
     """Base of the screens that leave the one below to be seen."""
 
     _below: Backdrop | None = None
@@ -105,7 +105,6 @@ class Backdrop(Visual):
     def __init__(self, screen: Screen[Any], color: Color) -> None:
         self._screen = screen
         self._color = color
-        self._size = screen.size
         self._strips: list[Strip] | None = None
 
     def draw(self) -> list[Strip]:
@@ -124,11 +123,11 @@ class Backdrop(Visual):
 
     def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:  # noqa: ARG002
         """Return the width of the screen, in cells."""
-        return self._size.width
+        return self._screen.size.width
 
     def get_height(self, rules: RulesMap, width: int) -> int:  # noqa: ARG002
         """Return the height of the screen, in lines."""
-        return self._size.height
+        return self._screen.size.height
 
 
 @lru_cache(1024)

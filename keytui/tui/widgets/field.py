@@ -64,19 +64,13 @@ class Field(Widget):
         self._unit = unit
         self._text = ""
         self._tone: Tone = "note"
-        self._entered = False
 
     def on_descendant_focus(self) -> None:
-        """Mark the field the person is in; `:focus-within` leaves the label of the field before marked."""
-        self._mark()
+        """Mark the field the person is in."""
+        self.refresh()
 
     def on_descendant_blur(self) -> None:
         """Unmark it, unless another part of it has the focus: a list that was open, and closes, tells it late."""
-        self._mark()
-
-    def _mark(self) -> None:
-        focused = self.screen.focused
-        self._entered = focused is not None and self in focused.ancestors
         self.refresh()
 
     def say(self, text: str, tone: Tone = "note") -> None:
@@ -111,7 +105,8 @@ class Field(Widget):
 
     @property
     def _label_style(self) -> str:
-        weight = "bold " if self._entered else ""
+        focused = self.screen.focused
+        weight = "bold " if focused is not None and self in focused.ancestors else ""
         if self._text and self._tone == "error":
             return f"{weight}$text-error"
         return f"{weight}$text-primary" if weight else "$text-muted"
