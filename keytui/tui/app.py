@@ -13,6 +13,7 @@ from textual.theme import Theme
 from keytui.tui.facts import Facts
 from keytui.tui.first_look import FirstLook
 from keytui.tui.idle import IdleLock
+from keytui.tui.painting import keep_no_pieces
 from keytui.tui.screens.main import MainScreen
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class KeytuiApp(IdleLock):
         self.clock = clock
         self.settings = settings
         self.first_look = look if look is not None else FirstLook(store)
+        keep_no_pieces()
         super().__init__()
         self.register_theme(THEME)
         if "TEXTUAL_THEME" not in os.environ:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _OLDEST = 2
-DUE = 3
+DUE = 2
 """Collections of the middle generation after which the oldest is due. A dialog that was opened takes 2 to 4."""
-OVERDUE = 8
+OVERDUE = 5
 """The same while somebody works. Later there is more to free, and that takes longer than the walk."""
 FULL_AFTER = 100_000
 """Objects that were left out since all was walked, until it is walked again. Of these, some 10 megabytes, most may have
@@ -29,28 +29,30 @@ _CEILING = 1000
 """After so many Python collects it by itself: for an event loop that no longer comes to it."""
 _ASIDE_SECONDS = 0.005
 
-_modules = _spared = _walked = 0
+_modules = _left_out = 0
 
 
 def begin() -> None:
     """Collect from now on, but for what lives already: that stays. Nothing is done where Python collects already."""
-    global _walked  # noqa: PLW0603 - the collector too is one for the process
     if gc.isenabled():
         return
-    gc.collect()
-    _spare()
-    _walked = _spared
+    _collect_and_leave_out(everything=True)
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, _CEILING)
     gc.enable()
 
 
-def _spare() -> None:
-    """Leave out of later collections what lives now."""
-    global _modules, _spared  # noqa: PLW0603 - as above
+def _collect_and_leave_out(*, everything: bool) -> None:
+    """Leave out of later collections what lives now; with `everything`, walk what was left out before too."""
+    global _modules, _left_out  # noqa: PLW0603 - the collector too is one for the process
+    if everything:
+        gc.unfreeze()
+        _left_out = 0
+    gc.collect()
+    if not everything:  # gc.get_freeze_count() would go through all that was left out: 20 to 50 ms
+        _left_out += len(gc.get_objects())
     gc.freeze()
     _modules = len(sys.modules)
-    _spared = gc.get_freeze_count()
 
 
 async def collect(quiet: Callable[[], bool], *, away: bool = False) -> None:
@@ -61,21 +63,17 @@ async def collect(quiet: Callable[[], bool], *, away: bool = False) -> None:
             loaded; what is due then can wait when a key comes.
         away: Nobody seems to be there. Then all may be walked, which takes 0.1 to 0.3 s.
     """
-    global _walked  # noqa: PLW0603 - as above
     if gc.get_threshold()[_OLDEST] != _CEILING:
         return
     pause, count = quiet(), gc.get_count()[_OLDEST]
-    full = away and pause and _spared - _walked >= FULL_AFTER
+    full = away and pause and _left_out >= FULL_AFTER
     grown = pause and len(sys.modules) > _modules
     if not (full or grown or count >= (DUE if pause else OVERDUE)):
         return
     await asyncio.sleep(_ASIDE_SECONDS)
     if pause and not quiet():
         return
-    if full:
-        gc.unfreeze()
-    gc.collect()
     if pause:
-        _spare()
-    if full:
-        _walked = _spared
+        _collect_and_leave_out(everything=full)
+    else:
+        gc.collect()

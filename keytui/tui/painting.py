@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual import strip
 from textual.content import Content
 
 if TYPE_CHECKING:
@@ -33,3 +34,27 @@ def entitle(widget: Widget, title: str, subtitle: str | None = None) -> None:
         widget.border_title = above
     if subtitle is not None and (widget.border_subtitle or "") != Content(subtitle).markup:
         widget.border_subtitle = Content(subtitle) if subtitle else None
+
+
+class _NoCache:
+    """What a strip would have kept is made anew."""
+
+    __slots__ = ()
+
+    def get(self, key: object) -> None:
+        """Find nothing."""
+
+    def __setitem__(self, key: object, value: object) -> None:
+        """Keep nothing."""
+
+
+def keep_no_pieces() -> None:
+    """Let the lines of the screen not keep what was cut out of them.
+
+    Textual gives each piece of a line seven caches (`Strip.__init__`, textual 8.2.8). Most are never asked. Making them
+    takes a third of the time that it takes to draw the screen, and they are two of three objects that a garbage
+    collection walks.
+    """
+    none = _NoCache()
+    if hasattr(strip, "FIFOCache"):
+        setattr(strip, "FIFOCache", lambda _size: none)  # noqa: B010 - a class, for whoever checks types

@@ -53,7 +53,7 @@ def _age(collections: int) -> None:
 def _left() -> weakref.ref[Circle]:
     """Return a circle of the oldest generation that nobody holds any more."""
     circle = Circle()
-    _age(2)
+    _age(1)
     return weakref.ref(circle)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.segment import Segment
 from textual.renderables.background_screen import BackgroundScreen
-from textual.screen import ModalScreen, Screen
+from textual.screen import UPDATE_PERIOD, ModalScreen, Screen
 from textual.strip import Strip
 from textual.visual import Visual
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from textual.events import ScreenResume
     from textual.geometry import Region, Size
     from textual.style import Style
+    from textual.timer import Timer
     from textual.visual import RenderOptions, VisualType
 
 Result = TypeVar("Result")
@@ -33,6 +34,27 @@ class LaidOutOnce(Screen[Result]):
 
     When one opens, Textual lays it out, and then tells it, and those below it, of the size that they have already.
     """
+
+    _frames: Timer | None = None
+
+    @property
+    def _update_timer(self) -> Timer:
+        if self._frames is None:
+            self._frames = self.set_interval(UPDATE_PERIOD, self._draw_in_turn, name="draw", pause=True)
+        return self._frames
+
+    async def _draw_in_turn(self) -> None:
+        """Draw, but not in the turn of the event loop that styled what is drawn, or that collected garbage."""
+        await asyncio.sleep(0)
+        self._on_timer_update()
+
+    def _on_timer_update(self) -> None:
+        """Draw once. Textual draws what was laid out, and then all of it again where all must be drawn."""
+        laying_out = self._layout_required or self._scroll_required
+        if laying_out and self._repaint_required and self.is_current and not self.app._batch_count:
+            self._dirty_widgets.add(self)
+            self._repaint_required = False
+        super()._on_timer_update()
 
     def _screen_resized(self, size: Size) -> None:
         """Lay out when the size is another one."""
