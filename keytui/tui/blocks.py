@@ -29,7 +29,7 @@ LEAST = 8
 """Cells that text gets however deep it is nested."""
 
 _TURN_SECONDS = 0.0001
-_TOKENS = 100
+_TOKENS = 25
 
 _PARSER = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 

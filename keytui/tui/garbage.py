@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _OLDEST = 2
 DUE = 2
-"""Collections of the middle generation after which the oldest is due. A dialog that was opened takes 2 to 4."""
+"""Collections of the middle generation after which the oldest is due. A dialog that was opened takes 1 or 2."""
 OVERDUE = 5
 """The same while somebody works. Later there is more to free, and that takes longer than the walk."""
 FULL_AFTER = 100_000

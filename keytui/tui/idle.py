@@ -20,7 +20,7 @@ LOOK_SECONDS = 5.0
 """How often the time is looked at. It is the clock on the wall, which goes on while a laptop sleeps."""
 
 _MINUTE = 60
-_PAUSE_SECONDS = 0.5
+_PAUSE_SECONDS = 2
 """Without a key press, after which the next one is not expected at once."""
 
 

@@ -23,15 +23,15 @@ def paint(widget: Widget) -> None:
     screen._compositor_refresh()
 
 
-def entitle(widget: Widget, title: str, subtitle: str | None = None) -> None:
+def entitle(widget: Widget, title: str | None = None, subtitle: str | None = None) -> None:
     """Write into the border of a widget, where what is new: writing there draws everything in the border too.
 
     Args:
-        subtitle: For its lower line; None leaves what is there.
+        title: For its upper line; None leaves what is there.
+        subtitle: For its lower line, in the same way.
     """
-    above = Content(title)
-    if widget.border_title != above.markup:
-        widget.border_title = above
+    if title is not None and widget.border_title != Content(title).markup:
+        widget.border_title = Content(title)
     if subtitle is not None and (widget.border_subtitle or "") != Content(subtitle).markup:
         widget.border_subtitle = Content(subtitle) if subtitle else None
 

@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rich.segment import Segment
+from textual._compositor import Compositor
 from textual.cache import FIFOCache
 from textual.strip import Strip
 
 from keytui.tui.painting import keep_no_pieces
+from keytui.tui.screens.modal import DrawnOnce
+from keytui.tui.widgets.key_bar import KeyBar
+from tests.tui.conftest import World, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.console import RenderableType
+    from textual.screen import Screen
 
 
 @pytest.fixture
@@ -41,3 +48,44 @@ def test_a_line_is_cut_twice_in_the_same_way() -> None:
     assert [line.crop(1, 4).text for _ in range(2)] == ["eyt", "eyt"]
     assert [[piece.text for piece in line.divide([2, 6])] for _ in range(2)] == [["ke", "ytui"]] * 2
     assert [line.adjust_cell_length(8).text for _ in range(2)] == ["keytui  "] * 2
+
+
+async def test_moving_the_focus_does_not_draw_everything_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two panes change, and the keys at the bottom: the screen behind them does not."""
+    drawn: list[int] = []
+    render = DrawnOnce.render_line
+
+    def note(screen: DrawnOnce[object], y: int) -> Strip:
+        drawn.append(y)
+        return render(screen, y)
+
+    world.add()
+    async with opened(world) as app:
+        await app.quiet()
+        monkeypatch.setattr(DrawnOnce, "render_line", note)
+        await app.press("1", "2")
+        await app.quiet()
+        assert not drawn
+        await app.sees("╭")
+
+
+async def test_a_new_layout_is_drawn_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where all of the screen must be drawn, as when a dialog has closed."""
+    drawn: list[object] = []
+    render = Compositor.render_update
+
+    def note(compositor: Compositor, *, screen_stack: list[Screen[object]]) -> RenderableType | None:
+        update = render(compositor, screen_stack=screen_stack)
+        drawn.extend([] if update is None else [update])
+        return update
+
+    world.add()
+    async with opened(world) as app:
+        await app.quiet()
+        monkeypatch.setattr(Compositor, "render_update", note)
+        with app.app.batch_update():
+            app.main.refresh()
+            app.main.query_one(KeyBar).refresh(layout=True)
+            await app.quiet()
+        await app.quiet()
+        assert len(drawn) == 1

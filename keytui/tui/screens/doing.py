@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from keytui.tui import actions, listing
-from keytui.tui.screens.modal import LaidOutOnce
+from keytui.tui.screens.modal import DrawnOnce
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PANES: tuple[Pane, ...] = ("groups", "keys", "details", "test")
 
 
-class Doing(LaidOutOnce[None]):
+class Doing(DrawnOnce[None]):
     """The main screen's half that acts. It asks the other half for the key, the pane and the context."""
 
     BINDINGS: ClassVar[list[BindingType]] = list(actions.bindings("main"))

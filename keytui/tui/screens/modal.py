@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.segment import Segment
+from textual.reactive import reactive
 from textual.renderables.background_screen import BackgroundScreen
 from textual.screen import UPDATE_PERIOD, ModalScreen, Screen
 from textual.strip import Strip
@@ -23,18 +24,21 @@ if TYPE_CHECKING:
     from textual.style import Style
     from textual.timer import Timer
     from textual.visual import RenderOptions, VisualType
+    from textual.widget import Widget
 
 Result = TypeVar("Result")
 
 _ASIDE_SECONDS = 0.001
 
 
-class LaidOutOnce(Screen[Result]):
+class DrawnOnce(Screen[Result]):
     """Base of all screens.
 
-    When one opens, Textual lays it out, and then tells it, and those below it, of the size that they have already.
+    Textual lays out a screen that opens, and then tells it, and those below it, of the size that they have already; and
+    when the focus moves, it draws the whole screen. Here neither is done: the widgets that change are drawn.
     """
 
+    focused: reactive[Widget | None] = reactive(None, repaint=False)
     _frames: Timer | None = None
 
     @property
@@ -62,7 +66,7 @@ class LaidOutOnce(Screen[Result]):
             super()._screen_resized(size)
 
 
-class Modal(ModalScreen[Result], LaidOutOnce[Result]):
+class Modal(ModalScreen[Result], DrawnOnce[Result]):
     """Base of the screens that leave the one below to be seen."""
 
     _below: Backdrop | None = None

@@ -158,7 +158,7 @@ class Panes(Doing):
         for pane in self.query("#lower > .pane"):
             pane.display = wide or pane.id == self.lower
             away = [name for id_, name in names.items() if id_ not in (pane.id, self.pane)]
-            pane.border_subtitle = None if wide else " · ".join(away)
+            entitle(pane, subtitle="" if wide else " · ".join(away))
 
     def _cover_when_small(self) -> None:
         """Say which size is needed while the terminal is smaller; everything stays as it is underneath."""
