@@ -51,6 +51,7 @@ async def planned(app: Driver) -> None:
     assert app.selected == "bot"
     await app.press("r")
     await sees(app, "Ctrl+S")
+    await app.quiet()  # the keys at the bottom may be drawn before the plan is laid out
 
 
 async def rotated(world: World, key: Key) -> str:
