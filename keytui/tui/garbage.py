@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _OLDEST = 2
 DUE = 2
 """Collections of the middle generation after which the oldest is due. A dialog that was opened takes 1 or 2."""
-OVERDUE = 5
+OVERDUE = 3
 """The same while somebody works. Later there is more to free, and that takes longer than the walk."""
 FULL_AFTER = 100_000
 """Objects that were left out since all was walked, until it is walked again. Of these, some 10 megabytes, most may have

@@ -73,7 +73,7 @@ async def test_while_somebody_works_it_waits_longer() -> None:
     """A prompt that streams for half a minute is not interrupted at each tenth of it."""
     garbage.begin()
     seen = _left()
-    _age(garbage.DUE + 1)
+    _age(garbage.DUE - 1)
     await garbage.collect(_no)
     assert seen() is not None
     _age(garbage.OVERDUE - garbage.DUE)
