@@ -24,7 +24,7 @@ def paint(widget: Widget) -> None:
 
 
 def entitle(widget: Widget, title: str | None = None, subtitle: str | None = None) -> None:
-    """Write into the border of a widget, where what is new: writing there draws everything in the border too.
+    """Write into the border of a widget if that changes it: writing there draws the whole widget again.
 
     Args:
         title: For its upper line; None leaves what is there.
@@ -51,7 +51,7 @@ class _NoCache:
 def keep_no_pieces() -> None:
     """Let the lines of the screen not keep what was cut out of them.
 
-    Textual gives each piece of a line seven caches (`Strip.__init__`, textual 8.2.8). Most are never asked. Making them
+    Textual gives each piece of a line seven caches (`Strip.__init__`, textual 8.2.8). Making them
     takes a third of the time that it takes to draw the screen, and they are two of three objects that a garbage
     collection walks.
     """

@@ -35,7 +35,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("kept")
 def test_a_line_of_the_screen_is_one_object_and_its_text() -> None:
-    """With Textual's own caches it is fifteen: each collection of garbage would walk them."""
+    """With Textual's own caches it is ten: each collection of garbage would walk them."""
     before = len(gc.get_objects())
     lines = [Strip([Segment("keytui")]) for _ in range(1000)]
     assert len(gc.get_objects()) - before <= 3 * len(lines) + 100
