@@ -49,7 +49,7 @@ def _collect_and_leave_out(*, everything: bool) -> None:
         gc.unfreeze()
         _left_out = 0
     gc.collect()
-    if not everything:  # gc.get_freeze_count() would go through all that was left out: 20 to 50 ms
+    if not everything:  # gc.get_freeze_count() would go through all that was left out: 12 ms for 190,000
         _left_out += len(gc.get_objects())
     gc.freeze()
     _modules = len(sys.modules)

@@ -70,7 +70,7 @@ async def test_what_grew_old_is_freed_when_it_is_due() -> None:
 
 @pytest.mark.usefixtures("resting")
 async def test_while_somebody_works_it_waits_longer() -> None:
-    """A prompt that streams for half a minute is not interrupted at each tenth of it."""
+    """What could be freed in a pause is left a little longer while a prompt streams."""
     garbage.begin()
     seen = _left()
     _age(garbage.DUE - 1)
