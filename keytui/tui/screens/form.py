@@ -171,6 +171,7 @@ class FormScreen(Dialog["int | None"]):
 
     @on(SecretInput.Changed)
     def _key_changed(self, event: SecretInput.Changed) -> None:
+        self.workers.cancel_group(self, "recognize")  # That was about another key.
         self._stale = event.length > 0
         self._twin = ""
         self._row("key").say("")
@@ -190,15 +191,20 @@ class FormScreen(Dialog["int | None"]):
             self._show(error)
 
     async def _recognize(self) -> Secret:
-        """Fill in what the key says about itself, and return it cleaned.
+        """Fill in what the key says about itself, and return it cleaned. Until then it is stale.
 
         Raises:
             InvalidInput: No provider could have issued it.
+            KeytuiError: The store could not be asked.
         """
+        try:
+            secret = keys.clean_secret(self.query_one("#key", SecretInput).secret.reveal())
+            proposal = await access.run(self.app, keys.propose, self._store, secret)
+            twin = await access.run(self.app, self._store.same_secret, secret)
+        except KeytuiError:
+            self._stale = False  # It was looked at; leaving the field says no more.
+            raise
         self._stale = False
-        secret = keys.clean_secret(self.query_one("#key", SecretInput).secret.reveal())
-        proposal = await access.run(self.app, keys.propose, self._store, secret)
-        twin = await access.run(self.app, self._store.same_secret, secret)
         self._twin = twin.name if twin is not None else ""
         self._kind = proposal.fields.kind
         self._fill(proposal.fields)
@@ -230,6 +236,7 @@ class FormScreen(Dialog["int | None"]):
     async def _add(self) -> int:
         field = self.query_one("#key", SecretInput)
         if self._stale:
+            self.workers.cancel_group(self, "recognize")
             secret = await self._recognize()
             if self._row("key").said:
                 raise NotConfirmed("Read the line under the key, then press Ctrl+S again to save it.")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from textual.message import Message
     from textual.pilot import Pilot
 
+    from keytui.model import Key
     from keytui.settings import Settings
     from keytui.storage.keystore import Keystore
 
@@ -113,6 +115,43 @@ async def test_what_the_person_typed_is_not_overwritten(store: Keystore) -> None
         host.screen.query_one("#key").focus()
         await pasted(pilot, fake_key().reveal())
         assert (value(host, "name"), provider(host)) == ("mine", "openai")
+
+
+async def test_a_key_saved_before_it_was_looked_at_is_saved(store: Keystore, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret, go_on, same = fake_key(), threading.Event(), store.same_secret
+
+    def slow(secret: Secret) -> Key | None:
+        go_on.wait()
+        return same(secret)
+
+    async with showing(FormScreen(store), store) as (pilot, host):
+        monkeypatch.setattr(store, "same_secret", slow)
+        await paste(pilot, secret.reveal())
+        await pilot.press("ctrl+s")
+        go_on.set()
+        await until(pilot, lambda: bool(host.results))
+    assert store.read(store.find("openai").id) == secret
+
+
+async def test_what_is_typed_while_a_paste_is_looked_at_counts(
+    store: Keystore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, same = threading.Event(), store.same_secret
+
+    def slow(secret: Secret) -> Key | None:
+        go_on.wait()
+        return same(secret)
+
+    half = fake_key().reveal()
+    store.add(fields("first"), Secret(f"{half}2"))
+    async with showing(FormScreen(store), store) as (pilot, host):
+        monkeypatch.setattr(store, "same_secret", slow)
+        await paste(pilot, half)
+        await pilot.press("2")
+        go_on.set()
+        await idle(pilot.app)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "already stored as “first”" in said(host, "key"))
 
 
 async def test_a_typed_key_is_recognized_when_the_field_is_left(store: Keystore) -> None:
