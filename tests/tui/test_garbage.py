@@ -132,6 +132,23 @@ async def test_what_was_left_out_and_died_is_freed_when_nobody_is_there(monkeypa
     assert seen() is None
 
 
+@pytest.mark.usefixtures("resting")
+async def test_what_was_just_walked_whole_is_not_walked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each whole walk holds up whoever comes back by 0.1 to 0.3 s."""
+    monkeypatch.setattr(garbage, "FULL_AFTER", 1_000)
+    garbage.begin()
+    many = [Circle() for _ in range(1_000)]
+    _age(garbage.DUE + 1)
+    await garbage.collect(_yes)
+    await garbage.collect(_yes, away=True)
+    many.append(Circle())
+    _age(garbage.DUE + 1)
+    await garbage.collect(_yes)
+    seen = weakref.ref(many.pop())
+    await garbage.collect(_yes, away=True)
+    assert seen() is not None
+
+
 async def test_where_python_collects_already_it_goes_on_doing_so() -> None:
     """The app inside another program leaves its settings alone."""
     before, kept = gc.get_threshold(), Circle()

@@ -9,9 +9,10 @@ import pytest
 from rich.segment import Segment
 from textual._compositor import Compositor
 from textual.cache import FIFOCache
+from textual.content import Content
 from textual.strip import Strip
 
-from keytui.tui.painting import keep_no_pieces
+from keytui.tui.painting import entitle, keep_no_pieces
 from keytui.tui.screens.modal import DrawnOnce
 from keytui.tui.widgets.key_bar import KeyBar
 from tests.tui.conftest import World, opened
@@ -89,3 +90,20 @@ async def test_a_new_layout_is_drawn_once(world: World, monkeypatch: pytest.Monk
             await app.quiet()
         await app.quiet()
         assert len(drawn) == 1
+
+
+async def test_the_border_is_written_once(world: World) -> None:
+    """The same text again draws nothing; brackets are text."""
+    world.add("[red]")
+    async with opened(world) as app:
+        await app.quiet()
+        pane = app.main.query_one("#keys")
+        for title in ("a [b]c[/b]", "[link='x']d"):
+            entitle(pane, title, title)
+            assert pane.border_title == Content(title).markup
+            await app.sees(f"─ {title} ─")
+            await app.quiet()
+            entitle(pane, title, title)
+            assert not pane._repaint_required
+        entitle(pane, subtitle="")
+        assert not pane.border_subtitle
