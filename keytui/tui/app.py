@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import SystemCommand
 from textual.events import Key as KeyPressed
+from textual.events import Paste
 from textual.theme import Theme
 
 from keytui.tui.facts import Facts
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from textual.command import Provider
+    from textual.events import Event
     from textual.screen import Screen
 
     from keytui.model import Key
@@ -143,6 +145,26 @@ class KeytuiApp(IdleLock):
         if event.is_printable and field is not None and field.check_consume_key(event.key, event.character):
             event.prevent_default()
             await field.on_event(KeyPressed(event.key, event.character))
+
+    async def on_event(self, event: Event) -> None:
+        """Give what was pasted ahead to the field it is for; a handler of its own would have Textual log its text."""
+        if isinstance(event, Paste) and event.is_forwarded:
+            text, event.text = event.text, ""
+            if self.focused is None:  # The dialog that was just opened finds its focus first.
+                self.screen.call_after_refresh(lambda: self._paste_ahead(text))
+            else:
+                await self._paste_ahead(text)
+        else:
+            await super().on_event(event)
+
+    async def _paste_ahead(self, text: str) -> None:
+        """Paste into the focused field. Fields keep what is pasted into them, so none comes here twice."""
+        from textual.widgets import Input
+
+        from keytui.tui.widgets.secret_input import SecretInput
+
+        if isinstance(self.focused, Input | SecretInput) and not self.focused.is_disabled:
+            await self.focused.on_event(Paste(text))
 
     def on_app_blur(self) -> None:
         """Hide a revealed key while the terminal is not looked at."""

@@ -94,12 +94,17 @@ class Driver:
         await self._pilot.press(*keys)
         self.app.screen._on_timer_update()  # as Pilot.pause does: paint now, not at the next frame
 
-    async def burst(self, *keys: str) -> None:
-        """Press keys so fast that all wait before the first is handled. A key is a character or Textual's name."""
+    async def burst(self, *keys: str, paste: str = "") -> None:
+        """Press keys, and paste, so fast that all wait before the first is handled.
+
+        A key is a character or Textual's name.
+        """
         driver = self.app._driver
         assert driver is not None
-        for key in keys:
-            event = events.Key(_character_to_key(key), key) if len(key) == 1 else events.Key(key, None)
+        sent: list[events.Event] = [
+            events.Key(_character_to_key(key), key) if len(key) == 1 else events.Key(key, None) for key in keys
+        ]
+        for event in [*sent, events.Paste(paste)] if paste else sent:
             event.set_sender(self.app)
             driver.send_message(event)
         await self._pilot.pause()

@@ -84,7 +84,9 @@ async def test_filter_shows_keys_that_hold_every_word(world: World, size: tuple[
         await app.type("prod bill")
         assert [key.name for key in app.main.keys.keys] == ["openai-prod"]
         assert "1 of 3" in app.text
-        await app.press("enter", "j")
+        await app.press("enter")
+        await app.until(lambda: app.main.pane == "keys")
+        await app.press("j")
         assert "1 of 3" in app.text
         await app.press("escape")
         assert len(app.main.keys.keys) == 3

@@ -51,6 +51,29 @@ async def test_an_empty_store_that_was_chosen_to_be_a_vault_says_so(world: World
         assert "instead" not in app.text
 
 
+async def test_a_key_pasted_before_the_form_stands_is_in_it(world: World) -> None:
+    """Over a slow line the key press and the paste arrive as one."""
+    async with opened(world) as app:
+        await app.burst("n", paste=fake_key().reveal())
+        await app.sees("Name            openai")
+
+
+async def test_a_key_pasted_while_the_form_opens_is_in_it(world: World) -> None:
+    async with opened(world) as app:
+        app.main.do_new()
+        await app.burst(paste=fake_key().reveal())
+        await app.sees("Name            openai")
+
+
+async def test_a_key_pasted_into_the_list_does_nothing(world: World) -> None:
+    secret = fake_key()
+    async with opened(world) as app:
+        before = app.text
+        await app.burst(paste=secret.reveal())
+        await app.quiet()
+        assert app.text == before
+
+
 async def test_what_is_typed_for_a_pane_that_is_still_to_come_does_nothing_else(
     world: World, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
