@@ -74,17 +74,18 @@ def unlock_quietly(core: Core) -> None:
         StoreLocked: Neither opens it; says why the file did not.
     """
     vault = core.vault()
-    if not vault.locked or vault.unlock_from_cache():
-        return
-    if not core.settings.passphrase_file:
-        raise vault.locked_error()
-    from keytui.storage import passphrases
+    with vault.opening:
+        if not vault.locked or vault.unlock_from_cache():
+            return
+        if not core.settings.passphrase_file:
+            raise vault.locked_error()
+        from keytui.storage import passphrases
 
-    try:
-        path = core.settings.passphrase_file
-        vault.unlock(passphrases.from_file(path), once=passphrases.stamp(path))
-    except StoreError as error:
-        raise StoreLocked("vault", f"The vault is locked. {error.sentence}", error.hint) from None
+        try:
+            path = core.settings.passphrase_file
+            vault.unlock(passphrases.from_file(path), once=passphrases.stamp(path))
+        except StoreError as error:
+            raise StoreLocked("vault", f"The vault is locked. {error.sentence}", error.hint) from None
 
 
 def unlock_from_cache(core: Core, name: BackendName) -> None:

@@ -10,6 +10,7 @@ age has no sender authentication, so a file says itself which slot and name it b
 from __future__ import annotations
 
 import os
+import threading
 
 from keytui.errors import SecretDamaged, SecretMissing, StoreLocked, StoreRefused, StoreUnavailable, WrongPassphrase
 from keytui.model import Secret, StoreStatus
@@ -34,6 +35,9 @@ class Vault:
 
     Args:
         settings: Where it lies, and whether the kernel's keyring may be used.
+
+    Attributes:
+        opening: Held by whoever opens it with what it need not ask for: that takes seconds, and once is enough.
     """
 
     name: BackendName = "vault"
@@ -43,6 +47,7 @@ class Vault:
         self._use_cache = settings.use_cache
         self._identity: x25519.Identity | None = None
         self._tried: object = None
+        self.opening = threading.Lock()
 
     @property
     def locked(self) -> bool:

@@ -5,6 +5,9 @@ import os
 import re
 import shutil
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -280,6 +283,25 @@ def test_a_wrong_passphrase_file_is_tried_once_and_told(from_file: Settings, che
     with open(from_file.passphrase_file, "w", encoding="utf-8") as file:
         file.write(PASSPHRASE.reveal())
     assert later.unlock_quietly() is True
+
+
+def test_keys_read_at_once_open_the_vault_once(
+    from_file: Settings, cheap: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [undecided(from_file).add(fields(name), fake_key()).id for name in ("one", "two", "three", "four")]
+    cheap.clear()
+    all_here, unlock = threading.Barrier(len(ids)), derive.unlock
+
+    def slow(path: str, passphrase: Secret) -> Secret:
+        with suppress(threading.BrokenBarrierError):
+            all_here.wait(0.5)  # the others come here too, where nothing holds them back
+        return unlock(path, passphrase)
+
+    monkeypatch.setattr(derive, "unlock", slow)
+    later = undecided(from_file._replace(backend="vault", use_cache=False))
+    with ThreadPoolExecutor(len(ids)) as threads:
+        assert len(set(threads.map(lambda key_id: later.read(key_id).reveal(), ids))) == len(ids)
+    assert cheap == ["unlock"]
 
 
 @pytest.mark.usefixtures("cheap")
