@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _COLORS = {"good": "32", "bad": "31", "fair": "33", "head": "1", "dim": "2"}
-_JOINERS = "\u200d\ufe0f"  # parts of emoji
+_JOINERS = "\u200d\ufe0f\u200c"  # parts of emoji, and what keeps letters of Persian apart
+_SPACES = frozenset("\u00a0\u1680\u202f\u205f\u3000") | {chr(code) for code in range(0x2000, 0x200B)}
+_SOFT_HYPHEN = "\u00ad"
 _GAP = "  "
 
 
@@ -36,7 +38,8 @@ def printable(text: str, *, keep: str = "") -> str:
     """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c in keep or c in _JOINERS else "\ufffd" for c in text)
+    kept = _SPACES.union(keep, _JOINERS)
+    return "".join(c if c.isprintable() or c in kept else "\ufffd" for c in text if c != _SOFT_HYPHEN)
 
 
 def width(text: str) -> int:

@@ -197,6 +197,12 @@ def short_ago(at: int, now: int) -> str:
     return "now"
 
 
+_HARMLESS = frozenset("\u00a0\u1680\u202f\u205f\u3000\u200c") | {chr(code) for code in range(0x2000, 0x200B)}
+"""Spaces, and what keeps letters of Persian apart; `str.isprintable` refuses them."""
+
+_UNPRINTABLE = {"\u00ad": "", "\u200d": ""}
+
+
 def date(at: int) -> str:
     """Return a local date, as "2026-08-31"."""
     return time.strftime("%Y-%m-%d", time.localtime(at))
@@ -208,10 +214,14 @@ def moment(at: int) -> str:
 
 
 def plain(text: str) -> str:
-    """Return text that moves no cursor and changes no color: what cannot be printed becomes "�"."""
+    """Return text that moves no cursor and changes no color: what cannot be printed becomes "�".
+
+    Spaces of every width stay, as in French and Japanese. What joins emoji goes: terminals disagree on the width of
+    the whole, and agree on that of its parts.
+    """
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else "�" for char in text)
+    return "".join(char if char.isprintable() or char in _HARMLESS else _UNPRINTABLE.get(char, "�") for char in text)
 
 
 def plain_lines(text: str) -> str:

@@ -43,3 +43,18 @@ def test_a_key_that_is_refused_while_it_rotates_says_what_to_do(world: World) ->
 
 def _rotating_valid(key: Key) -> Key:
     return key._replace(verdict="valid")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Bonjour\u202f! «\u00a0Ça va\u00a0?\u00a0»", None),
+        ("こんにちは。\u3000元気ですか。", None),
+        ("می\u200cخواهم", None),
+        ("👨\u200d👩\u200d👧", "👨👩👧"),
+        ("soft\u00adhyphen", "softhyphen"),
+        ("a\x1b[2Jb\u202ec\u2028d\u200be", "a�[2Jb�c�d�e"),
+    ],
+)
+def test_text_of_every_language_is_shown_and_what_moves_the_cursor_is_not(text: str, shown: str | None) -> None:
+    assert words.plain(text) == (text if shown is None else shown)
