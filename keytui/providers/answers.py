@@ -15,7 +15,7 @@ TOO_LONG = "too_long"
 """The finish reason of an answer that was ended here, at the most that is shown."""
 
 _MEASURABLE = 0.02  # seconds; an answer that came in one burst was held back on its way, and has no speed
-_LONGEST_PIECE = 100_000  # characters of one piece that are looked at
+_LONGEST_PIECE = 30_000  # characters of one piece that are looked at: more than is shown, and searched in some ms
 _NO_REASON = frozenset(("", "null", "none"))  # what some servers write in place of null
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 

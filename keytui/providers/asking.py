@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from keytui.providers import checks, mapping
+from keytui.providers import checks, mapping, signs
 from keytui.record import NamedTuple
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ _OTHER_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "
 _REFUSALS = frozenset({400, 405, 406, 415, 422, 500, 501})
 """Statuses with which servers refuse a parameter; a template that knows no system message can end in 500."""
 _STREAMING = re.compile(r"\bstream(?:ing|ed)?\b")
-_SYSTEM = re.compile(r"\bsystem\b.*\b(?:role|message|prompt|instruction)|\brole\b.*\bsystem\b")
+_SYSTEM = re.compile(r"\bsystem\b")
+_ROLE = re.compile(r"\brole\b")
+_SAID = re.compile(r"\b(?:role|message|prompt|instruction)")
 
 
 class Request(NamedTuple):
@@ -140,11 +142,15 @@ def less(request: Request, answer: mapping.Answer, tried: set[str]) -> Request |
         return request._replace(extra=kept if other in tried else {**kept, other: extra[named]})
     if request.streamed and _STREAMING.search(text):
         return request._replace(streamed=False, extra=_without(extra, "stream_options"))
-    if request.system and not request.merged and _SYSTEM.search(text):
+    if request.system and not request.merged and _is_about_system(text):
         return request._replace(merged=True)
     # Nothing is named: with the bare minimum, then without streaming, unless the status speaks of something else.
     bare = request._replace(extra={}, streamed=bool(extra) and request.streamed)
     return bare if bare != request and answer.status in (400, 422) else None
+
+
+def _is_about_system(text: str) -> bool:
+    return signs.follows(text, _SYSTEM, _SAID) or signs.follows(text, _ROLE, _SYSTEM)
 
 
 def _without(extra: dict[str, object], left_out: str) -> dict[str, object]:

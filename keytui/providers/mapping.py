@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _PLAIN_CODE = re.compile(r"[a-z0-9_.-]{1,60}")
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
+_LONGEST_TEXT = 2_000  # characters of one text of an error that are searched: real ones are below 500
+_LONGEST_TEXTS = 4_000
 _PIECE = 8  # characters of a key that must not appear in anything kept
 _REQUEST_IDS = ("x-request-id", "request-id")
 """Headers that hold a request's id: OpenAI's name, which most took over, and Anthropic's."""
@@ -38,7 +40,7 @@ class Answer(NamedTuple):
         status: HTTP status; for an error that came with HTTP 200 the one its own code stands for (OpenRouter), or None.
         code: `error.code` as it came, in lower case, or "".
         type: `error.type`, in lower case, or "".
-        text: `error.message` in lower case: for signs only, never shown.
+        text: `error.message` in lower case, its beginning if it is long: for signs only, never shown.
         form: What the body is: "api" for an error object of an API, "json" for other JSON, a web "page", other "text",
             or "" for nothing.
         retry_after: Seconds to wait, or None.
@@ -67,7 +69,9 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
     except (ValueError, RecursionError):
         page = "html" in headers.get("content-type", "").lower() or body.lstrip()[:1] == b"<"
         form: Literal["page", "text", ""] = "page" if page else "text" if body.strip() else ""
-        return Answer(status, text=body[:2_000].decode("utf-8", "replace").lower(), form=form, retry_after=retry_after)
+        return Answer(
+            status, text=body[:_LONGEST_TEXT].decode("utf-8", "replace").lower(), form=form, retry_after=retry_after
+        )
     return read_error(parsed)._replace(status=status, retry_after=retry_after, inside=False)
 
 
@@ -92,7 +96,7 @@ def read_error(parsed: object) -> Answer:
         _status(error.get("code")),
         code=_word(error.get("code")) or _word(outer.get("code")),
         type=_word(error.get("type")) or _word(outer.get("type")) or _word(error.get("status")),
-        text=" ".join(text for text in texts if isinstance(text, str)).lower(),
+        text=" ".join(text[:_LONGEST_TEXT] for text in texts if isinstance(text, str))[:_LONGEST_TEXTS].lower(),
         form="api" if named else "json",
         inside=True,
     )

@@ -164,9 +164,9 @@ _MODEL_CODES = frozenset(
 )
 _NO_ACCESS = "does not have access to model"
 # Ollama, vLLM and Gemini name no code: model "x" not found, The model `x` does not exist, models/x is not found.
-_NOT_FOUND = re.compile(
-    r"(?<![/\w.-])model\b.*(?:not found|does not exist)|(?<![/\w.-])models/\S+ is not found", re.DOTALL
-)
+_MODEL = re.compile(r"(?<![/\w.-])model\b")
+_MISSING = re.compile(r"not found|does not exist")
+_GEMINIS = re.compile(r"(?<![/\w.-])models/\S{1,200} is not found")
 # With 400, which is said of anything, the words must be closer: DeepSeek, OpenRouter, xAI, LiteLLM.
 _NOT_ACCEPTED = re.compile(
     r"\bmodel not (?:exist|found)\b|\bis not a valid model\b|\binvalid model(?: name| id)?(?: passed|:| [`'\"]|\.?$)"
@@ -197,9 +197,19 @@ def lacks_model(answer: Answer) -> bool:
         return False
     if not _MODEL_CODES.isdisjoint((answer.code, answer.type)) or _NO_ACCESS in answer.text:
         return True
-    if answer.status == 404 and (_NOT_FOUND.search(answer.text) or _is_anthropics(answer)):
+    if answer.status == 404 and (_says_missing(answer.text) or _is_anthropics(answer)):
         return True
     return answer.status in (400, 422, None) and _NOT_ACCEPTED.search(answer.text) is not None
+
+
+def follows(text: str, first: re.Pattern[str], then: re.Pattern[str]) -> bool:
+    """Whether one sign stands anywhere after another: in one pass, where a pattern with ".*" takes one for each."""
+    found = first.search(text)
+    return found is not None and then.search(text, found.end()) is not None
+
+
+def _says_missing(text: str) -> bool:
+    return follows(text, _MODEL, _MISSING) or _GEMINIS.search(text) is not None
 
 
 def _is_anthropics(answer: Answer) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from keytui.model import Secret
 from keytui.providers import prompts, scrubbing
+from keytui.providers.answers import TOO_LONG, Answer
 from keytui.providers.prompts import Delta, Summary
 from keytui.providers.scrubbing import Scrubber
 from tests.providers.conftest import http, make_key
@@ -128,3 +129,18 @@ async def test_model_named_after_a_part_of_the_key_is_not_listed(raw_server: Cal
     body = json.dumps({"data": [{"id": "good"}, {"id": f"m-{KEY[:-1]}"}, {"id": f"m-{KEY[9:-9].upper()}"}]}).encode()
     running = raw_server(http("200 OK", body, "Connection: close"))
     assert await prompts.models(make_key(running.url), SECRET, timeout_s=PATIENCE) == ["good"]
+
+
+def test_of_a_piece_far_longer_than_what_is_shown_the_rest_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[int] = []
+    feed = Scrubber.feed
+
+    def note_and_feed(scrub: Scrubber, text: str) -> str:
+        searched.append(len(text))
+        return feed(scrub, text)
+
+    monkeypatch.setattr(Scrubber, "feed", note_and_feed)
+    answer = Answer("m", SECRET, prompts.ANSWER_LIMIT)
+    shown = answer.take({"choices": [{"delta": {"content": "x" * 90_000}}]})
+    assert (len(shown), answer.finish_reason) == (prompts.ANSWER_LIMIT, TOO_LONG)
+    assert sum(searched) <= 1.5 * prompts.ANSWER_LIMIT

@@ -151,3 +151,52 @@ def test_a_prompt_whose_limit_is_refused_is_asked_with_less(message: str) -> Non
     fewer = asking.less(asking.Request("m", "Hi", "", {"max_tokens": 1_024}), answer, {"max_tokens"})
     assert fewer is not None
     assert fewer.extra != {"max_tokens": 1_024}
+
+
+_LONG = (
+    (404, "model "),
+    (404, "model gpt-4o-mini-2024-07-18, "),
+    (404, "(models/"),
+    (400, "role "),
+    (400, "system "),
+    (403, "key "),
+    (429, "reached "),
+)
+
+
+@pytest.mark.parametrize(("status", "repeated"), _LONG)
+def test_of_a_long_error_only_the_beginning_is_searched(status: int, repeated: str) -> None:
+    body = {"error": {"message": repeated * 4_000, "details": [{"reason": repeated * 9}] * 100}}
+    answer = mapping.read_answer(status, {}, json.dumps(body).encode())
+    assert repeated in answer.text
+    assert len(answer.text) <= 4_000
+
+
+@pytest.mark.parametrize("repeated", ["model ", "role ", "system "])
+def test_signs_that_may_stand_apart_are_found_in_one_pass(repeated: str) -> None:
+    # A pattern that begins again at each of these words would take hours.
+    answer = mapping.Answer(404, text=repeated * 100_000)
+    assert mapping.judge(answer, "llm.example.com", asked_model=True)[0] == "unknown"
+    assert asking.less(asking.Request("m", "Hi", "Be brief.", {}, streamed=False), answer, set()) is None
+
+
+def test_reason_after_a_long_message_is_still_read() -> None:
+    body = {"error": {"code": 400, "message": "x" * 90_000, "details": [{"reason": "API_KEY_INVALID"}]}}
+    answer = mapping.read_answer(400, {}, json.dumps(body).encode())
+    assert mapping.judge(answer, "llm.example.com")[0] == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("message", "merged"),
+    [
+        ("System messages are not supported", True),
+        ("This template has no system role", True),
+        ("Role must be user, not system", True),
+        ("The system is overloaded", False),
+        ("Wrong role", False),
+    ],
+)
+def test_system_prompt_is_merged_only_where_it_is_refused(message: str, merged: bool) -> None:
+    answer = mapping.read_answer(500, {}, json.dumps({"error": {"message": message}}).encode())
+    fewer = asking.less(asking.Request("m", "Hi", "Be brief.", {}, streamed=False), answer, set())
+    assert (fewer is not None and fewer.merged) == merged
