@@ -6,12 +6,13 @@ when they quote them, and some write what they quote in small letters.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from keytui.providers import catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from keytui.model import Secret
 
@@ -22,6 +23,7 @@ answer is so long and stands in a key by chance."""
 
 _SHORTEST = 8  # shorter keys are place-holders such as "none", and their letters occur in any text
 _SUSPICIOUS = 4  # characters of the key's middle at the end of a piece that are held back; 3 occur in any text
+_BETWEEN = re.compile(r"[^A-Za-z0-9_-]+")
 _SMALL = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
 
 
@@ -73,8 +75,7 @@ class Scrubber:
     """
 
     def __init__(self, secret: Secret) -> None:
-        hidden = len(secret) >= _SHORTEST and secret.reveal().lower() not in _place_holders()
-        self._runs = _Runs(secret, RUN) if hidden else None
+        self._runs = _Runs(secret, RUN) if _hidden(secret) else None
         self._mask = secret.masked()
         self._begin()
 
@@ -128,6 +129,39 @@ class Scrubber:
 def quotes(text: str, secret: Secret, shortest: int) -> bool:
     """Whether a word of a server, such as a code, has a run of so many characters of a key, or all of a shorter key."""
     return bool(secret) and any(True for _run in _Runs(secret, shortest).find(_folded(text)))
+
+
+def spells(secret: Secret) -> Callable[[str], bool]:
+    """Return what tells whether a text spells out a run of a key, whatever stands between its characters.
+
+    For text as it is drawn: what draws it may put together what the server sent apart. Nothing of the key is kept.
+    """
+    key = _letters(secret.reveal()) if _hidden(secret) else ""
+    length = min(RUN, len(key))
+    half = max(1, length // 2)
+    runs, halves = _hashes(key, length), _hashes(key, half)
+
+    def found(text: str) -> bool:
+        letters = _letters(text)
+        # As in _Runs: wherever a run begins, something of it begins at a multiple of its half.
+        if not any(hash(letters[at : at + half]) in halves for at in range(0, len(letters) - half + 1, half)):
+            return False
+        return not runs.isdisjoint(_hashes(letters, length))
+
+    return found
+
+
+def _hashes(text: str, length: int) -> frozenset[int]:
+    """Return the hash of each run of so many characters."""
+    return frozenset(hash(text[at : at + length]) for at in range(len(text) - length + 1)) if length else frozenset()
+
+
+def _letters(text: str) -> str:
+    return _BETWEEN.sub("", text).lower()
+
+
+def _hidden(secret: Secret) -> bool:
+    return len(secret) >= _SHORTEST and secret.reveal().lower() not in _place_holders()
 
 
 def _folded(text: str) -> str:

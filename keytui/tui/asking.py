@@ -127,8 +127,9 @@ class Asking(Reading):
             key, secret = await access.call(self, self._taken, key_id)
             if "keytui.tui.markdown" not in sys.modules:
                 await asyncio.to_thread(warm_up)
-            from keytui.providers import prompts
+            from keytui.providers import prompts, scrubbing
 
+            spells = scrubbing.spells(secret)
             stream = prompts.stream(key, secret, text, system=system, timeout_s=self.settings.prompt_seconds)
             try:
                 async with aclosing(stream) as parts:
@@ -136,7 +137,7 @@ class Asking(Reading):
                         if isinstance(part, prompts.Summary):
                             ended, proof = messages.PromptEnded(part, run=run), (key, secret, part.verdict)
                         else:
-                            self.tell(messages.PromptText(part.text, run))
+                            self.tell(messages.PromptText(part.text, run, spells=spells))
             except ProviderError as error:
                 ended = messages.PromptEnded(None, error.sentence, error.hint, error.verdict, run=run)
                 proof = (key, secret, error.verdict)

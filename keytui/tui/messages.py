@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from keytui.model import Key, Verdict
     from keytui.providers.prompts import Summary
     from keytui.tui.facts import Facts
@@ -123,11 +125,16 @@ class PromptStarted(Message):
 
 
 class PromptText(Message):
-    """A piece of the answer."""
+    """A piece of the answer.
 
-    def __init__(self, text: str, run: int = 0) -> None:
+    Attributes:
+        spells: Tells whether a text that is drawn spells out the key.
+    """
+
+    def __init__(self, text: str, run: int = 0, *, spells: Callable[[str], bool] | None = None) -> None:
         self.text = text
         self.run = run
+        self.spells = spells
         super().__init__()
 
 

@@ -144,3 +144,15 @@ def test_of_a_piece_far_longer_than_what_is_shown_the_rest_is_not_searched(monke
     shown = answer.take({"choices": [{"delta": {"content": "x" * 90_000}}]})
     assert (len(shown), answer.finish_reason) == (prompts.ANSWER_LIMIT, TOO_LONG)
     assert sum(searched) <= 1.5 * prompts.ANSWER_LIMIT
+
+
+def test_a_key_is_found_wherever_it_begins_and_whatever_stands_between() -> None:
+    spelled = scrubbing.spells(SECRET)
+    for at in range(len(KEY) - scrubbing.RUN):
+        part = KEY[at : at + scrubbing.RUN]
+        for before in range(scrubbing.RUN):
+            assert spelled(f"{'x' * before} {'│ '.join(part)}\n.")
+    assert spelled(KEY.upper())
+    assert not spelled(f"{KEY[: scrubbing.RUN - 1]} and {KEY[20:31]}")
+    assert not spelled(f"Your key is {MASKED}.")
+    assert not scrubbing.spells(Secret("none"))("none at all")

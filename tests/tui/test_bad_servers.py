@@ -117,3 +117,24 @@ async def test_a_server_that_repeats_the_key_in_good_answers_shows_it_to_nobody(
             await app.until(lambda: "Your key: " in pane(app, "#test"))
             await app.quiet()
             assert not leaks(f"{app.text}\n{app.toasts}".encode(), KEY)
+
+
+ENTITIES = "".join(f"&#{ord(letter)};" for letter in KEY)
+MARKED = "**".join(KEY[at : at + 10] for at in range(0, len(KEY), 10))
+GROUPED = " ".join(KEY[at : at + 10] for at in range(0, len(KEY), 10))
+
+
+@pytest.mark.usefixtures("_warm")
+@pytest.mark.parametrize("spelled", [ENTITIES, MARKED, GROUPED], ids=["entities", "marks", "groups"])
+async def test_an_answer_that_spells_out_the_key_is_not_shown(world: World, spelled: str) -> None:
+    """Markdown would put it together."""
+    half = len(spelled) // 2
+    with serving(Server(events("Look: ", spelled[:half], spelled[half:]) + b"data: [DONE]\n\n")) as server:
+        world.add("tested", base_url=server.url, model="m", secret=Secret(KEY))
+        async with opened(world) as app:
+            await app.press("p", "enter")
+            await app.until(lambda: "This answer spells out the key, so it is not shown." in pane(app, "#test"))
+            await app.resize(90, 30)
+            await app.quiet()
+            assert not leaks(f"{app.text}\n{app.toasts}".encode(), KEY)
+            assert KEY[-10:] not in app.text

@@ -233,7 +233,7 @@ class MainScreen(Panes):
     @on(messages.PromptText)
     def _prompt_text(self, message: messages.PromptText) -> None:
         if self.test is not None and message.run == self.test.run:
-            self.test.add(message.text)
+            self.test.add(message.text, message.spells)
 
     @on(messages.PromptEnded)
     def _prompt_ended(self, message: messages.PromptEnded) -> None:

@@ -17,8 +17,10 @@ from textual.style import Style as VisualStyle
 
 from keytui.tui import words
 from keytui.tui.painting import paint
+from keytui.tui.widgets.styles import STYLES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from textual.selection import Selection
@@ -31,6 +33,7 @@ PAINT_SECONDS = 0.05
 _LONGEST_PAUSE = 0.5
 _AT_ONCE = 500
 """Characters that are laid out on the spot: the first piece is on screen with the next frame."""
+_SPELLED = "This answer spells out the key, so it is not shown. Send another prompt."
 _FENCES = ("`", "~")
 """What code may begin with. Its highlighter is loaded in the thread."""
 
@@ -44,6 +47,7 @@ class Answer(ScrollView, can_focus=False):
         self._note = Content()
         self._lines: list[Content] = []
         self._flow: Flow | None = None
+        self._spells: Callable[[str], bool] | None = None
         self._shown = 0
         self._busy = False
         self._styles: dict[str, VisualStyle] = {}
@@ -64,15 +68,20 @@ class Answer(ScrollView, can_focus=False):
         """Make ready for another answer; what is shown stays until something takes its place."""
         self._text, self._flow, self._shown = "", None, 0
 
-    def add(self, piece: str) -> None:
-        """Add a piece of the answer: the first one is shown at once, the following ones every 50 ms."""
-        first = not self._text
+    def add(self, piece: str, spells: Callable[[str], bool] | None = None) -> None:
+        """Add a piece of the answer: the first one is shown at once, the following ones every 50 ms.
+
+        Args:
+            piece: Its text.
+            spells: Tells whether a text spells out the key: Markdown joins what was sent apart, and is hidden then.
+        """
+        first, self._spells = not self._text, spells
         self._text += piece
         loaded = sys.modules.get("keytui.tui.markdown")
         if first and loaded is not None and len(piece) <= _AT_ONCE and not piece.lstrip().startswith(_FENCES):
             self._flow = loaded.Flow(self._width)
             self._shown = len(piece)
-            self._show(self._flow.lines(words.plain_lines(piece)))
+            self._show(self._drawn(self._flow, piece))
             paint(self)
         else:
             self._follow(0.0 if first else PAINT_SECONDS)
@@ -92,13 +101,19 @@ class Answer(ScrollView, can_focus=False):
                 if self._flow is None or self._flow.width != max(markdown.LEAST, self._width):
                     self._flow = markdown.Flow(self._width)
                 flow, text, started = self._flow, self._text, time.monotonic()
-                lines = await asyncio.to_thread(lambda: flow.lines(words.plain_lines(text)))  # noqa: B023 - awaited here
+                lines = await asyncio.to_thread(self._drawn, flow, text)
                 pause = min(max(PAINT_SECONDS, 2 * (time.monotonic() - started)), _LONGEST_PAUSE)
                 if flow is self._flow:  # else another answer, or a sentence, stands here by now
                     self._shown = len(text)
                     self._show(lines)
         finally:
             self._busy = False
+
+    def _drawn(self, flow: Flow, text: str) -> list[Content]:
+        lines = flow.lines(words.plain_lines(text))
+        if self._spells is not None and self._spells("".join(line.plain for line in lines)):
+            return Content.styled(_SPELLED, STYLES["warn"]).wrap(flow.width)
+        return lines
 
     @property
     def _width(self) -> int:

@@ -15,6 +15,7 @@ from keytui.tui.widgets.keyless import KeylessInput
 from keytui.tui.widgets.styles import STYLES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import ClassVar
 
     from textual.app import ComposeResult
@@ -238,12 +239,12 @@ class PromptPane(Vertical):
         # Not laid out anew, which takes 5 ms: their room is filled again when the answer ends.
         self.query_one("#numbers", Static).update("", layout=False)
 
-    def add(self, text: str) -> None:
+    def add(self, text: str, spells: Callable[[str], bool] | None = None) -> None:
         """Add a piece of the answer."""
         answer = self.query_one(Answer)
         if not answer.text:
             self._empty_numbers()
-        answer.add(text)
+        answer.add(text, spells)
 
     def end(self, summary: Summary | None, sentence: str, hint: str, verdict: Verdict | None = None) -> None:
         """Show the numbers, or why the answer ended without them; what has come stays."""
