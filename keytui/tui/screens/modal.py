@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.segment import Segment
+from textual.await_complete import AwaitComplete
 from textual.reactive import reactive
 from textual.renderables.background_screen import BackgroundScreen
 from textual.screen import UPDATE_PERIOD, ModalScreen, Screen
@@ -71,6 +72,23 @@ class Modal(ModalScreen[Result], DrawnOnce[Result]):
 
     _below: Backdrop | None = None
     _shown_once = False
+    _held: tuple[Result | None] | None = None
+    """What it was dismissed with below another screen."""
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """Leave with the first result given; a screen that was left already is not left again.
+
+        Textual takes whatever is on top off the stack. With two keys in one read that is the screen below this one,
+        and for a job that ends while something else is asked, the question. Such a screen goes once it is on top.
+        """
+        stack = self.app.screen_stack
+        if self not in stack:
+            return AwaitComplete()
+        first = self._held or (result,)
+        if stack[-1] is not self:
+            self._held = first
+            return AwaitComplete()
+        return super().dismiss(first[0])
 
     async def on_screen_resume(self, event: ScreenResume) -> None:
         """Open in steps: draw the screen below, lay out, and then Textual draws; keys that came go between.
@@ -79,6 +97,8 @@ class Modal(ModalScreen[Result], DrawnOnce[Result]):
         (`App.push_screen`, textual 8.2.8). Back on top, look at the screen below anew.
         """
         self._below = None
+        if self._held is not None:
+            self.dismiss()
         if self._shown_once:
             return
         self._shown_once = True
