@@ -66,6 +66,21 @@ def cut(text: str, columns: int) -> str:
     return kept + "…" if columns > 0 else ""
 
 
+def folded(text: str, columns: int) -> list[str]:
+    """Return the text as lines of at most this many columns, broken between words where there are some."""
+    lines: list[str] = []
+    for word in printable(text).split():
+        if lines and width(lines[-1]) + 1 + width(word) <= columns:
+            lines[-1] += f" {word}"
+            continue
+        lines.append("")
+        for character in word:
+            if lines[-1] and width(lines[-1] + character) > columns:
+                lines.append("")
+            lines[-1] += character
+    return lines
+
+
 def table(rows: Iterable[Sequence[Cell]], *, columns: int | None, colored: bool) -> str:
     """Return the rows as aligned lines.
 

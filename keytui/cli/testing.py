@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 8
 _PROMPT_LIMIT = 100_000  # characters
+_INDENT = "    "
 _WORD_COLUMNS = len("rate limited")
 _TIME_COLUMNS = len("10000 ms")
 _COLORS = {"valid": "good", "restricted": "good", "invalid": "bad", "no_quota": "bad"}
@@ -214,14 +215,30 @@ def _print_row(key: Key, answer: Verdict | StoreError, names: int) -> None:
     else:
         word, color, took = "not asked", "bad", ""
     name = drawing.printable(key.name)
-    row = (
+    row = [
         Cell(name + " " * (names - drawing.width(name))),
         Cell(word.ljust(_WORD_COLUMNS), color),
         Cell(took.rjust(_TIME_COLUMNS)),
         Cell(_detail(answer)),
-    )
-    sys.stdout.write(drawing.table([row], columns=drawing.screen_columns(), colored=drawing.wants_color()))
+    ]
+    columns, colored, below = drawing.screen_columns(), drawing.wants_color(), [""]
+    if columns is not None:  # Else a line for each key, to be read by another program.
+        below = [_evidence(answer)]
+        if drawing.width(drawing.table([row], columns=None, colored=False).rstrip()) > columns:
+            below.insert(0, row.pop().text)
+    sys.stdout.write(drawing.table([row], columns=columns, colored=colored))
+    for text in below:
+        for line in drawing.folded(text, (columns or 0) - len(_INDENT)):
+            sys.stdout.write(f"{_INDENT}{line}\n")
     sys.stdout.flush()
+
+
+def _evidence(answer: Verdict | StoreError) -> str:
+    """Return what a provider's support asks for, where something is wrong with a key."""
+    if not isinstance(answer, Verdict) or answer.word == "valid":
+        return ""
+    parts = (f"HTTP {answer.status}" if answer.status is not None else "", answer.code, answer.request_id)
+    return " · ".join(part for part in parts if part)
 
 
 def _row(key: Key, answer: Verdict | StoreError) -> dict[str, object]:

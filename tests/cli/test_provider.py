@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from keytui import model
+from keytui.cli import drawing
 from keytui.demo import handler
 from keytui.errors import StoreRefused
 from keytui.providers import checks, limits, prompts
@@ -45,6 +46,21 @@ def test_a_verdict_and_its_code(keytui: Commands, server: DemoServer, state: str
     (row,) = json.loads(ran.out)
     assert (ran.code, row["name"], row["verdict"]) == (code, "work", word)
     assert json.loads(keytui("show", "work", "--json").out)["verdict"] == word
+
+
+@pytest.mark.parametrize("columns", [80, 40, 200])
+def test_on_a_terminal_no_sentence_is_cut(
+    keytui: Commands, server: DemoServer, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    add(keytui, server, "work", FIRST, "no_quota")
+    monkeypatch.setattr(drawing, "screen_columns", lambda: columns)
+    said = keytui("test", "work").out
+    lines = said.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert lines[0].startswith("work  no quota")
+    words = " ".join(said.split())
+    assert "Add credit or raise the limit at the provider." in words
+    assert "HTTP 429 · insufficient_quota · req" in words
 
 
 def test_a_verdict_as_json(keytui: Commands, server: DemoServer) -> None:
