@@ -21,10 +21,23 @@ LONGEST = 128_000
 gateway may send a whole answer as one."""
 
 TURN_SECONDS = 0.005
-"""How long lines are read before the event loop has its turn."""
+"""How long a body is read before the event loop has its turn."""
 
 DONE = b"[DONE]"
 """The data of the event after the last one."""
+
+
+class Turns:
+    """Gives the event loop its turn: what has come already is read without one."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    async def give(self) -> None:
+        """Let others run where it is time."""
+        if time.monotonic() - self._last > TURN_SECONDS:
+            await asyncio.sleep(0)
+            self._last = time.monotonic()
 
 
 async def read(response: httpx2.Response) -> AsyncGenerator[bytes]:
@@ -40,14 +53,19 @@ async def read(response: httpx2.Response) -> AsyncGenerator[bytes]:
     from keytui.providers.sdk import AnswerTooLong
 
     data: list[bytes] = []
-    rest, size = b"", 0
-    turn = time.monotonic()
+    rest, size = bytearray(), 0
+    turns = Turns()
     try:
         async with aclosing(response.aiter_bytes()) as chunks:
             async for chunk in chunks:
-                lines = (rest + chunk).splitlines(keepends=True)
-                # A lone CR may be the half of a line's end.
-                rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+                halved = rest.endswith(b"\r")
+                rest += chunk
+                if not halved and b"\n" not in chunk and b"\r" not in chunk:
+                    lines = []  # nothing to split: a line may come in 100,000 parts
+                else:
+                    lines = bytes(rest).splitlines(keepends=True)
+                    # A lone CR may be the half of a line's end.
+                    rest = bytearray(lines.pop() if lines and not lines[-1].endswith(b"\n") else b"")
                 for line in lines:
                     content = line.rstrip(b"\r\n")
                     if content.startswith(b"data:"):
@@ -58,9 +76,7 @@ async def read(response: httpx2.Response) -> AsyncGenerator[bytes]:
                     elif not content and data:
                         yield b"\n".join(data)
                         data, size = [], 0
-                    if time.monotonic() - turn > TURN_SECONDS:
-                        await asyncio.sleep(0)
-                        turn = time.monotonic()
+                    await turns.give()
                 if len(rest) > LONGEST:
                     raise AnswerTooLong("event too long")
     finally:

@@ -12,6 +12,7 @@ import httpx2
 import openai
 
 from keytui import __version__
+from keytui.providers import events
 
 if TYPE_CHECKING:
     import ssl
@@ -71,7 +72,7 @@ class KeyClient(openai.AsyncOpenAI):
 
 
 class _Limited(httpx2.AsyncByteStream):
-    """Passes a body on until it is too long.
+    """Passes a body on until it is too long, and lets others run meanwhile: it may come in millions of parts.
 
     Args:
         stream: The body.
@@ -82,11 +83,12 @@ class _Limited(httpx2.AsyncByteStream):
         self._stream, self._most = stream, most
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        taken = 0
+        taken, turns = 0, events.Turns()
         async for chunk in self._stream:
             taken += len(chunk)
             if taken > self._most:
                 raise AnswerTooLong("answer too long")
+            await turns.give()
             yield chunk
 
     async def aclose(self) -> None:

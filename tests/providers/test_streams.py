@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from keytui.errors import ProviderError, ProviderUnreachable
-from keytui.providers import answers, events, prompts
+from keytui.providers import answers, checks, events, prompts
 from keytui.providers.prompts import Delta, Summary
 from tests.providers.conftest import SECRET, RawServer, http, make_key
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
 PATIENCE = 10.0
 SHORT = 0.3
@@ -191,13 +192,20 @@ async def test_lines_may_end_in_every_way_and_come_in_any_parts(ticking: Callabl
     assert (await ask(running.url, 1.0))[0] == "Héllo"
 
 
-@pytest.mark.parametrize(
-    "burst", [b": k\n\n" * 1_000, event({"choices": []}) * 1_000, event(piece("x")) * 1_000], ids=["k", "0", "x"]
-)
-async def test_burst_of_events_lets_the_interface_live(
-    raw_server: Callable[..., RawServer], monkeypatch: pytest.MonkeyPatch, burst: bytes
-) -> None:
-    monkeypatch.setattr(events, "TURN_SECONDS", 0)  # every line gives the loop its turn
+def in_bytes(body: bytes) -> bytes:
+    """Return a body as chunks of one byte."""
+    return b"".join(b"1\r\n%c\r\n" % each for each in body) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("line", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
+async def test_stream_may_come_byte_by_byte(raw_server: Callable[..., RawServer], line: bytes) -> None:
+    stream = (event(piece("He")) + b": k\n\n" + event(piece("llo", finish_reason="stop")) + DONE).replace(b"\n", line)
+    running = raw_server(head("Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n") + in_bytes(stream))
+    assert (await ask(running.url))[0] == "Hello"
+
+
+async def turns_during(work: Coroutine[object, object, object]) -> int:
+    """Return how often another task had its turn."""
     turns, over = 0, False
 
     async def count() -> None:
@@ -206,9 +214,37 @@ async def test_burst_of_events_lets_the_interface_live(
             turns += 1
             await asyncio.sleep(0)
 
-    running = raw_server(head() + burst + event(piece("", finish_reason="stop")) + DONE)
     counting = asyncio.create_task(count())
-    await ask(running.url)
+    with suppress(ProviderError):
+        await work
     over = True
     await counting
-    assert turns > 1_000
+    return turns
+
+
+BURSTS = {
+    "comments": b": k\n\n" * 1_000,
+    "events of nothing": event({"choices": []}) * 1_000,
+    "letters": event(piece("x")) * 1_000,
+    "a line in bytes": in_bytes(b":" * 2_000),
+    "blanks in bytes": in_bytes(b"\n" * 2_000),
+}
+
+
+@pytest.mark.parametrize("name", BURSTS)
+async def test_burst_lets_the_interface_live(
+    raw_server: Callable[..., RawServer], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(events, "TURN_SECONDS", 0)  # every line and every part gives the loop its turn
+    chunked = "Transfer-Encoding: chunked\r\n" if "bytes" in name else ""
+    running = raw_server(head(f"Content-Type: text/event-stream\r\n{chunked}") + BURSTS[name])
+    assert await turns_during(ask(running.url)) > 1_000
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"500 Oops"])
+async def test_body_in_bytes_lets_the_interface_live(
+    raw_server: Callable[..., RawServer], monkeypatch: pytest.MonkeyPatch, status: bytes
+) -> None:
+    monkeypatch.setattr(events, "TURN_SECONDS", 0)
+    answer = head("Transfer-Encoding: chunked\r\n").replace(b"200 OK", status) + in_bytes(b"1" * 2_000)
+    assert await turns_during(checks.check(make_key(raw_server(answer).url), SECRET, timeout_s=PATIENCE)) > 1_000
