@@ -34,12 +34,14 @@ class ModelList(LineList):
 
     Attributes:
         now: The model asked so far, which carries a mark.
+        moved: Whether the person put the cursor where it stands.
     """
 
     def __init__(self, now: str) -> None:
         super().__init__(id="models")
         self.can_focus = False  # the filter keeps the focus
         self.now = now
+        self.moved = False
         self._rows: list[tuple[str, str]] = []
 
     @property
@@ -47,13 +49,23 @@ class ModelList(LineList):
         """The model under the cursor, "" for the provider's preferred one, None when there is no row."""
         return self._rows[self.cursor][0] if self._rows else None
 
-    def set_rows(self, rows: list[tuple[str, str]]) -> None:
-        """Show these rows, each a model and its text, the cursor staying on its model."""
+    def set_rows(self, rows: list[tuple[str, str]], wanted: str) -> None:
+        """Show these rows, each a model and its text.
+
+        The cursor stays where the person put it while that row is there. Otherwise it goes to the wanted model, and
+        to the first row when there is no such model.
+        """
         before = self.chosen
         self._rows = rows
         names = [model for model, _ in rows]
-        self.cursor = names.index(before) if before in names else 0
+        self.moved = self.moved and before in names
+        aim = before if self.moved else wanted
+        self.cursor = names.index(aim) if aim in names else 0
         self.rows_changed(follow=True)
+
+    def pointed(self) -> None:
+        """Remember that the person moved the cursor."""
+        self.moved = True
 
     def row_count(self) -> int:
         """Return how many rows there are."""
@@ -125,14 +137,19 @@ class ModelScreen(Dialog[str | None]):
         """Show the models that hold every word typed; what is typed itself comes last, for models nobody lists."""
         needles = text.casefold().split()
         rows = [(name, name) for name in self._models if all(needle in name.casefold() for needle in needles)]
-        typed = text.strip()
-        if not typed:
-            unnamed = words.unnamed(self._key.provider)
-            if unnamed:
-                rows.insert(0, ("", f"{unnamed[:1].upper()}{unnamed[1:]}, chosen for each prompt"))
-        elif typed not in self._models:
-            rows.append((typed, f"Ask for “{typed}”{', which is not in its list' if self._models else ''}"))
-        self.query_one(ModelList).set_rows(rows)
+        typed, now = text.strip(), self._key.model
+        unlisted = ", which is not in its list" if self._models else ""
+        if typed:
+            if typed not in self._models:
+                rows.append((typed, f"Ask for “{typed}”{unlisted}"))
+            # What is typed in full is meant, also when it is a part of other names.
+            self.query_one(ModelList).set_rows(rows, typed if typed in self._models else rows[0][0])
+            return
+        if unnamed := words.unnamed(self._key.provider):
+            rows.insert(0, ("", f"{unnamed[:1].upper()}{unnamed[1:]}, chosen for each prompt"))
+        if now and now not in self._models:
+            rows.append((now, f"{now}{unlisted}"))  # so that Enter keeps it, also before the list has come
+        self.query_one(ModelList).set_rows(rows, now)
 
     def action_move(self, where: str) -> None:
         """Move the cursor of the list."""
