@@ -197,5 +197,5 @@ async def _ask_nobody() -> None:
     request = asking.first(catalog.PROVIDERS["custom"], "", "", "")
     async with sdk.build(Secret("warming"), loopback, timeout_s=1, proxies=False, transport=transport) as client:
         got = await asking.send(client, request, catalog.PROVIDERS["custom"], Secret("warming"), sending=lambda: None)
-        async for _event in events.read(got):
+        async for _event in events.read(got.aiter_bytes()):
             pass

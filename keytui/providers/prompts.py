@@ -179,17 +179,32 @@ async def _open(
     answer.status = response.status_code
     answer.request_id = mapping.request_id(response.headers, answer.secret)
     answer.limits = limits.read(response.headers)
-    kind = response.headers.get("content-type", "").lower()
-    if response.is_stream_consumed or "json" in kind or "html" in kind:
-        answer.streamed = False
-        return _whole(response, key, answer, timeout_s)
-    return _pieces(response, answer, timeout_s)
+    return _said(response, key, answer, timeout_s)
 
 
-async def _whole(response: httpx2.Response, key: Key, answer: Answer, timeout_s: float) -> AsyncGenerator[str]:
+async def _said(response: httpx2.Response, key: Key, answer: Answer, timeout_s: float) -> AsyncGenerator[str]:
+    """Yield the text of an answer. Whether it is a stream its beginning says: gateways send either under any type."""
+    try:
+        async with aclosing(response.aiter_bytes()) as chunks:
+            asked = time.monotonic()
+            async with asyncio.timeout(timeout_s):
+                head = await events.begin(chunks)
+                answer.streamed = events.begin_stream(head, response.headers.get("content-type", "").lower())
+                body = head if answer.streamed else head + b"".join([chunk async for chunk in chunks])
+            if answer.streamed:
+                waited = time.monotonic() - asked
+                pieces = _pieces(events.read(chunks, body), response, answer, timeout_s, waited)
+            else:
+                pieces = _whole(body, key, answer)
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    yield piece
+    finally:
+        await response.aclose()
+
+
+async def _whole(body: bytes, key: Key, answer: Answer) -> AsyncGenerator[str]:
     """Yield the text of an answer that is no stream, in one piece."""
-    async with asyncio.timeout(timeout_s):
-        body = await response.aread()
     parsed = await asyncio.to_thread(checks.parse, body)
     if isinstance(parsed, dict) and parsed.get("error"):
         reason = mapping.read_error(parsed)
@@ -200,12 +215,13 @@ async def _whole(response: httpx2.Response, key: Key, answer: Answer, timeout_s:
         yield text
 
 
-async def _pieces(response: httpx2.Response, answer: Answer, timeout_s: float) -> AsyncGenerator[str]:
+async def _pieces(
+    events_read: AsyncGenerator[bytes], response: httpx2.Response, answer: Answer, timeout_s: float, silent: float
+) -> AsyncGenerator[str]:
     """Yield the text of a stream, without the key; too long without text or reasoning raises TimeoutError."""
     import httpx2
 
-    async with aclosing(events.read(response)) as incoming:
-        silent = 0.0
+    async with aclosing(events_read) as incoming:
         while not answer.over:
             ended = answer.complete
             asked = time.monotonic()

@@ -183,6 +183,30 @@ async def test_stream_of_another_type_is_taken(raw_server: Callable[..., RawServ
     assert (await ask(running.url))[0] == "Hi"
 
 
+TYPES = ("", "text/plain", "application/json", "text/event-stream", "text/html")
+
+
+@pytest.mark.parametrize("before", [b"", b"\n\n", b"\xef\xbb\xbf"], ids=["", "blank", "BOM"])
+@pytest.mark.parametrize("kind", TYPES)
+async def test_stream_and_whole_answer_are_told_apart_whatever_their_type(
+    raw_server: Callable[..., RawServer], kind: str, before: bytes
+) -> None:
+    begun = head(f"Content-Type: {kind}\r\n" if kind else "") + before
+    stream = begun + event(piece("He")) + event(piece("llo", finish_reason="stop")) + DONE
+    text, summary = await ask(raw_server(stream).url)
+    assert (text, summary.streamed) == ("Hello", True)
+    body = {"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}
+    text, summary = await ask(raw_server(begun + json.dumps(body, indent=1).encode()).url)
+    assert (text, summary.streamed) == ("Hello", False)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+async def test_error_in_one_piece_is_read_whatever_its_type(raw_server: Callable[..., RawServer], kind: str) -> None:
+    body = json.dumps({"error": {"code": "insufficient_quota", "message": "x"}}).encode()
+    with pytest.raises(ProviderError, match="no quota or credit left"):
+        await ask(raw_server(head(f"Content-Type: {kind}\r\n" if kind else "") + body).url)
+
+
 @pytest.mark.parametrize("line", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
 async def test_lines_may_end_in_every_way_and_come_in_any_parts(ticking: Callable[..., Ticking], line: bytes) -> None:
     first, second = json.dumps(piece("Hé")), json.dumps(piece("llo", finish_reason="stop"))
