@@ -142,6 +142,9 @@ def judge(
         return broke.word, broke.sentence
     if asked_model and signs.lacks_model(answer):
         return _judge_model(answer, host, checks_keys=checks_keys)
+    if asked_model and signs.does_not_chat(answer):
+        works = "The key works, but" if checks_keys else f"{host} says that"
+        return "valid" if checks_keys else "unknown", f"{works} this model does not chat. Choose another model."
     if (answer.status == 429 and answer.form in ("api", "json")) or answer.code in signs.PACE:
         return "rate_limited", f"{_too_many(answer, host)} {_wait(answer.retry_after)}"
     if answer.status in (400, 401, 403, None):

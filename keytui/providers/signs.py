@@ -172,6 +172,8 @@ _NOT_ACCEPTED = re.compile(
     r"\bmodel not (?:exist|found)\b|\bis not a valid model\b|\binvalid model(?: name| id)?(?: passed|:| [`'\"]|\.?$)"
     r"|(?<![/\w.-])model [`'\"]?[^\s`'\"]+[`'\"]? (?:does not exist|(?:was |is )?not found|has been decommissioned)"
 )
+# OpenAI, with 404 and no code.
+_NO_CHAT = re.compile(r"\bnot a chat model\b|\bnot (?:supported )?in (?:the )?(?:/?v1/)?chat/completions\b")
 
 
 def shown(signs: Iterable[Sign], answer: Answer) -> Sign | None:
@@ -200,6 +202,16 @@ def lacks_model(answer: Answer) -> bool:
     if answer.status == 404 and (_says_missing(answer.text) or _is_anthropics(answer)):
         return True
     return answer.status in (400, 422, None) and _NOT_ACCEPTED.search(answer.text) is not None
+
+
+def does_not_chat(answer: Answer) -> bool:
+    """Whether the answer to a prompt says that its model is none to chat with."""
+    return (
+        answer.form == "api"
+        and answer.status in (400, 404, None)
+        and not refuses(answer)
+        and _NO_CHAT.search(answer.text) is not None
+    )
 
 
 def follows(text: str, first: re.Pattern[str], then: re.Pattern[str]) -> bool:

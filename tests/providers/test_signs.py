@@ -31,6 +31,23 @@ class Said(NamedTuple):
 
 
 _NO_MODEL = {"error": {"message": "The model `x` does not exist", "type": "invalid_request_error", "code": None}}
+_RESPONSES = {
+    "error": {
+        "message": "This model is only supported in v1/responses and not in v1/chat/completions.",
+        "type": "invalid_request_error",
+        "param": "model",
+        "code": None,
+    }
+}
+_COMPLETIONS = {
+    "error": {
+        "message": "This is not a chat model and thus not supported in the v1/chat/completions endpoint. "
+        "Did you mean to use v1/completions?",
+        "type": "invalid_request_error",
+        "param": "model",
+        "code": None,
+    }
+}
 _IP_LOGGED = "Incorrect API key provided: sk-x. Your IP address is not authorized to try others."
 _SCOPES = "You have insufficient permissions for this operation. Missing scopes: api.model.read."
 
@@ -132,6 +149,13 @@ SAID = (
     Said(404, {"error": {"type": "not_found_error", "message": "Not found"}}, "unknown", "base URL", asked=True),
     Said(404, {"detail": "Path v1/models/x is not found"}, "unknown", "base URL", asked=True),
     Said(401, {"error": {"code": "invalid_api_key", "message": "model x not found"}}, "invalid", asked=True),
+    # A model that answers elsewhere.
+    Said(404, _RESPONSES, "valid", "this model does not chat. Choose another model.", asked=True),
+    Said(404, _COMPLETIONS, "valid", "this model does not chat. Choose another model.", asked=True),
+    Said(404, _COMPLETIONS, "unknown", "this model does not chat. Choose another model.", asked=True, checks=False),
+    Said(404, _COMPLETIONS, "unknown", "no such address"),
+    Said(404, {"error": {"message": "No route for POST /v1/chat/completions"}}, "unknown", "no such address", True),
+    Said(404, b"This is not a chat model", "unknown", "no such address", asked=True),
 )
 
 
