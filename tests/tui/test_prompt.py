@@ -102,6 +102,17 @@ async def test_pane_4_names_the_keys_that_do_something_while_typing(world: World
         await app.until(lambda: app.app.screen is app.main)
 
 
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+async def test_the_lines_of_a_paste_become_one(world: World, end: str) -> None:
+    """A bracketed paste has CR at the end of its lines in many terminals."""
+    world.add()
+    async with opened(world) as app:
+        await app.press("4")
+        prompt = app.main.query_one("#prompt", Input)
+        await app.burst(paste=f"line one{end}line two{end}")
+        await app.until(lambda: prompt.value == "line one line two")
+
+
 async def test_all_numbers_of_an_answer_are_shown(world: World, size: tuple[int, int]) -> None:
     key = world.add()
     request = "req_" + "0123456789abcdef" * 2

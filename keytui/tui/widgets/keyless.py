@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 REFUSED = "This looks like a key. The field was emptied, and nothing was sent. Keys go into n New or r Rotate."
 _REST_SECONDS = 1.0
 """A terminal may hand a paste over key by key: what follows a key within this time is the rest of it."""
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class KeylessInput(Input):
@@ -43,8 +45,11 @@ class KeylessInput(Input):
             await super().action_submit()
 
     def _on_paste(self, event: events.Paste) -> None:
-        """Insert all lines of a paste as one; Textual takes the first and drops the others."""
+        """Insert all lines of a paste as one; Textual takes the first and drops the others.
+
+        Terminals and tmux send CR at the end of each line.
+        """
         event.prevent_default()
         event.stop()
-        if text := " ".join(event.text.split("\n")).replace("\r", "").strip():
+        if text := " ".join(_LINE_END.split(event.text)).strip():
             self.replace(text, *self.selection)
