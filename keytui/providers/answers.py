@@ -40,6 +40,7 @@ class Answer:
         streamed: False when it came in one piece.
         limits: What the rate limits leave, in our own words.
         status: HTTP status.
+        limit: The limit on tokens that was sent, or None.
     """
 
     def __init__(self, model: str, secret: Secret, most: int) -> None:
@@ -59,8 +60,9 @@ class Answer:
         self._scrub = Scrubber(secret)
         self.begin()
 
-    def begin(self) -> None:
-        """Note that the request is sent now."""
+    def begin(self, limit: int | None = None) -> None:
+        """Note that the request is sent now, with a limit on tokens or with none."""
+        self.limit = limit
         self._started = time.monotonic()
         self._thought: float | None = None
         self._first: float | None = None

@@ -52,6 +52,11 @@ class Request(NamedTuple):
     streamed: bool = True
     merged: bool = False
 
+    @property
+    def limit(self) -> int | None:
+        """The limit on tokens that is sent, or None."""
+        return MAX_TOKENS if _OTHER_NAME.keys() & self.extra.keys() else None
+
     def body(self) -> dict[str, object]:
         """Return the request's JSON."""
         user = f"{self.system}\n\n{self.text}" if self.system and self.merged else self.text
@@ -74,7 +79,7 @@ async def send(
     provider: Provider,
     secret: Secret,
     *,
-    sending: Callable[[], None],
+    sending: Callable[[Request], None],
 ) -> httpx2.Response:
     """Send a request, again with less when a parameter is refused, and return the answer, whose body is not read yet.
 
@@ -83,7 +88,7 @@ async def send(
         request: What to ask first.
         provider: Whose rules hold.
         secret: The key's value.
-        sending: Called before each try.
+        sending: Called before each try, with what is asked.
 
     Raises:
         Exception: Whatever the libraries raise for an error answer or none.
@@ -93,7 +98,7 @@ async def send(
     tried: set[str] = set()
     while True:
         tried.update(request.extra)
-        sending()
+        sending(request)
         try:
             return await _post(opened, request, provider, secret)
         except openai.APIStatusError as error:

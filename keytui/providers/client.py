@@ -196,6 +196,7 @@ async def _ask_nobody() -> None:
     transport = httpx2.MockTransport(answer)
     request = asking.first(catalog.PROVIDERS["custom"], "", "", "")
     async with sdk.build(Secret("warming"), loopback, timeout_s=1, proxies=False, transport=transport) as client:
-        got = await asking.send(client, request, catalog.PROVIDERS["custom"], Secret("warming"), sending=lambda: None)
+        rules = catalog.PROVIDERS["custom"]
+        got = await asking.send(client, request, rules, Secret("warming"), sending=lambda _request: None)
         async for _event in events.read(got.aiter_bytes()):
             pass

@@ -17,7 +17,6 @@ from keytui.model import Verdict
 from keytui.providers import asking, checks, client, events, failures, limits, mapping
 from keytui.providers import models as listing
 from keytui.providers.answers import TOO_LONG, Answer
-from keytui.providers.asking import MAX_TOKENS
 from keytui.providers.failures import failed
 from keytui.record import NamedTuple
 
@@ -58,6 +57,7 @@ class Summary(NamedTuple):
         streamed: False when the server sent the answer in one piece.
         limits: What the rate limits leave, in our own words, or "".
         status: HTTP status of the answer.
+        limit: The limit on tokens that was sent with the request that was answered, or None.
     """
 
     model: str
@@ -69,19 +69,36 @@ class Summary(NamedTuple):
     streamed: bool = True
     limits: str = ""
     status: int = 200
+    limit: int | None = None
 
     @property
     def remark(self) -> str:
         """One sentence on an answer that ended otherwise than by itself, or ""."""
         if self.finish_reason == TOO_LONG:
             return f"Only the first {ANSWER_LIMIT:,} characters are shown."
-        if self.finish_reason == "length" and self.ttft_ms is None:
-            return f"All {MAX_TOKENS:,} tokens of a test prompt went into reasoning, none into an answer."
         if self.finish_reason == "length":
-            return f"Ended at the limit of {MAX_TOKENS:,} tokens of a test prompt."
+            return self._said_of_length()
         if self.finish_reason == "content_filter":
             return "The provider's content filter ended the answer."
         return "" if self.ttft_ms is not None else "The answer has no text."
+
+    def _said_of_length(self) -> str:
+        if self.limit is not None and not self._is_far_below(self.limit):
+            if self.ttft_ms is None:
+                return f"All {self.limit:,} tokens of a test prompt went into reasoning, none into an answer."
+            return f"Ended at the limit of {self.limit:,} tokens of a test prompt."
+        if self.ttft_ms is None:
+            return "Ended at the model's or the server's own limit, before any answer."
+        return "Ended at the model's or the server's own limit."
+
+    def _is_far_below(self, limit: int) -> bool:
+        """Whether the usage shows that the answer did not reach a limit, give or take the tokens some do not count."""
+        usage = self.usage or {}
+        if "completion_tokens" not in usage:
+            return False
+        # xAI leaves reasoning out of the one count, and has it in the other.
+        rest = usage.get("total_tokens", 0) - usage.get("prompt_tokens", 0)
+        return max(usage["completion_tokens"], rest) < 0.9 * limit
 
     @property
     def verdict(self) -> Verdict:
@@ -175,7 +192,11 @@ async def _open(
     opened: KeyClient, key: Key, request: asking.Request, answer: Answer, timeout_s: float
 ) -> AsyncGenerator[str]:
     """Send the request and return the pieces of its answer."""
-    response = await asking.send(opened, request, _rules(key), answer.secret, sending=answer.begin)
+
+    def sending(tried: asking.Request) -> None:
+        answer.begin(tried.limit)
+
+    response = await asking.send(opened, request, _rules(key), answer.secret, sending=sending)
     answer.status = response.status_code
     answer.request_id = mapping.request_id(response.headers, answer.secret)
     answer.limits = limits.read(response.headers)
@@ -286,4 +307,5 @@ def _summary(answer: Answer) -> Summary:
         answer.streamed,
         answer.limits,
         answer.status,
+        answer.limit,
     )

@@ -203,6 +203,39 @@ async def test_answer_that_ended_otherwise_says_how(
     assert summary.verdict.word == "valid"
 
 
+def _counted(prompt: int, completion: int, total: int) -> dict[str, int]:
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
+
+
+@pytest.mark.parametrize(
+    ("usage", "ours"),
+    [
+        (None, True),
+        (_counted(3, 1_024, 1_027), True),
+        (_counted(3, 1_020, 1_023), True),
+        (_counted(3, 20, 1_027), True),  # reasoning is in the total alone
+        (_counted(3, 64, 67), False),
+        ({"completion_tokens": 64}, False),
+    ],
+)
+async def test_limit_that_ended_an_answer_is_ours_only_if_it_was_reached(
+    scripted: Callable[..., Scripted], usage: object, ours: bool
+) -> None:
+    _texts, summary = await _ask(make_key(scripted(_whole("Hi", "length", usage)).url, model=MODEL))
+    own = "Ended at the model's or the server's own limit."
+    assert summary.remark == ("Ended at the limit of 1,024 tokens of a test prompt." if ours else own)
+
+
+@pytest.mark.parametrize("text", ["Hi", None])
+async def test_limit_that_was_not_sent_ended_no_answer(scripted: Callable[..., Scripted], text: str | None) -> None:
+    refused = _refused("Unknown parameters are max_tokens and max_completion_tokens")
+    running = scripted(refused, refused, _whole(text, "length"))
+    _texts, summary = await _ask(make_key(running.url, model=MODEL))
+    assert not running.asked()[-1].keys() & {"max_tokens", "max_completion_tokens"}
+    assert summary.remark.startswith("Ended at the model's or the server's own limit")
+    assert ("before any answer" in summary.remark) == (text is None)
+
+
 async def test_reasoning_counts_in_usage_and_is_not_text(scripted: Callable[..., Scripted]) -> None:
     usage = {"prompt_tokens": 1, "completion_tokens": 9, "completion_tokens_details": {"reasoning_tokens": 8}}
     running = scripted(
