@@ -17,6 +17,7 @@ TOO_LONG = "too_long"
 _MEASURABLE = 0.02  # seconds; an answer that came in one burst was held back on its way, and has no speed
 _LONGEST_PIECE = 30_000  # characters of one piece that are looked at: more than is shown, and searched in some ms
 _NO_REASON = frozenset(("", "null", "none"))  # what some servers write in place of null
+_HIGHEST_COUNT = 10**12  # tokens; no answer has so many
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
@@ -55,7 +56,7 @@ class Answer:
         self.limits = ""
         self.status = 200
         self._left = most
-        self._named = ""
+        self._named = self._half = ""
         self._begun = self._promised = self._closed = False
         self._scrub = Scrubber(secret)
         self.begin()
@@ -94,7 +95,19 @@ class Answer:
             return ""
         self._last = now
         self._first = self._first or now
-        return self._fit(text)
+        return self._fit(self._paired(text))
+
+    def _paired(self, text: str) -> str:
+        """Return a text with what was held back before it, and hold back what may be the first half of a character.
+
+        Servers that count in UTF-16 cut an emoji in two: D83D ends a piece and DE00 begins the next.
+        """
+        if self._half and "\udc00" <= text[0] <= "\udfff":
+            text = (self._half + text[0]).encode("utf-16", "surrogatepass").decode("utf-16") + text[1:]
+        else:
+            text = self._half + text
+        self._half = text[-1] if "\ud800" <= text[-1] <= "\udbff" else ""
+        return text.removesuffix(self._half) if self._half else text
 
     def _take_reason(self, choice: object) -> None:
         finish = _field(choice, "finish_reason")
@@ -113,8 +126,9 @@ class Answer:
         return shown
 
     def end(self) -> str:
-        """Return the text that was held back because it could have been the beginning of the key."""
-        return "" if self.full else self._scrub.end()[: self._left]
+        """Return the text that was held back: the beginning of a character, or what could have been one of the key."""
+        half, self._half = self._half, ""
+        return "" if self.full else (self._scrub.feed(half) + self._scrub.end())[: self._left]
 
     @property
     def over(self) -> bool:
@@ -179,5 +193,5 @@ def _text(said: object) -> str:
 def _counts(usage: object) -> dict[str, int] | None:
     counts = {name: _field(usage, name) for name in _COUNTS}
     counts["reasoning_tokens"] = _field(_field(usage, "completion_tokens_details"), "reasoning_tokens") or None
-    kept = {name: count for name, count in counts.items() if isinstance(count, int) and not isinstance(count, bool)}
+    kept = {name: count for name, count in counts.items() if type(count) is int and 0 <= count <= _HIGHEST_COUNT}
     return kept or None

@@ -216,6 +216,33 @@ async def test_lines_may_end_in_every_way_and_come_in_any_parts(ticking: Callabl
     assert (await ask(running.url, 1.0))[0] == "Héllo"
 
 
+HALVES = {
+    "an emoji in two": (("Hi \ud83d", "\ude00 there"), "Hi \U0001f600 there"),
+    "an emoji alone": (("\ud83d", "\ude00"), "\U0001f600"),
+    "two emoji": (("\ud83d", "\ude00\ud83d", "\ude01"), "\U0001f600\U0001f601"),
+    "a first half alone": (("Hi \ud83d", " there"), "Hi \ud83d there"),
+    "a second half alone": (("Hi ", "\ude00 there"), "Hi \ude00 there"),
+    "a first half at the end": (("Hi ", "\ud83d"), "Hi \ud83d"),
+    "nothing between": (("Hi \ud83d", "", "\ude00"), "Hi \U0001f600"),
+}
+
+
+@pytest.mark.parametrize("name", HALVES)
+async def test_character_that_was_cut_in_two_is_whole(raw_server: Callable[..., RawServer], name: str) -> None:
+    parts, whole = HALVES[name]
+    stream = b"".join(event(piece(each)) for each in parts) + event(piece("", finish_reason="stop")) + DONE
+    assert (await ask(raw_server(head() + stream).url))[0] == whole
+
+
+@pytest.mark.parametrize("count", [10**290, 10**13, -1, True], ids=["291 digits", "14 digits", "-1", "true"])
+async def test_count_that_no_answer_can_have_is_left_out(raw_server: Callable[..., RawServer], count: int) -> None:
+    usage = {**USAGE, "completion_tokens": count}
+    stream = event(piece("Hi", finish_reason="stop")) + event({"choices": [], "usage": usage}) + DONE
+    _text, summary = await ask(raw_server(head() + stream).url)
+    assert summary.usage == {"prompt_tokens": 3, "total_tokens": 4}
+    assert summary.tokens_per_s is None
+
+
 def in_bytes(body: bytes) -> bytes:
     """Return a body as chunks of one byte."""
     return b"".join(b"1\r\n%c\r\n" % each for each in body) + b"0\r\n\r\n"
