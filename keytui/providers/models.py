@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 from keytui.errors import ProviderUnreachable
@@ -11,6 +12,8 @@ from keytui.providers.failures import failed
 from keytui.providers.scrubbing import Scrubber
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from keytui.model import Key, Secret
     from keytui.providers.declared import Provider
     from keytui.providers.sdk import KeyClient
@@ -20,33 +23,58 @@ _LONGEST_NAME = 200
 
 _NO_CHAT = (
     "embed",
+    "embedding",
+    "embeddings",
     "tts",
     "whisper",
     "transcribe",
     "dall-e",
     "image",
+    "imagen",
     "moderation",
     "audio",
     "realtime",
     "rerank",
+    "reranker",
     "davinci",
     "babbage",
     "turbo-instruct",
     "sora",
     "guard",
+    "guardian",
+    "llamaguard",
     "ocr",
 )
-"""Parts of the names of models that do not chat."""
+"""Words in the names of models that do not chat: whole ones, since vanguard-chat does."""
+_BETWEEN = re.compile(r"[-_/.:\d]+")
 
 
-def chatting(provider: Provider, listed: list[str]) -> list[str]:
+class Models(list[str]):
+    """The models of a list that a prompt can be sent to.
+
+    Attributes:
+        hidden: The others, as their names say, by name. A name is no proof.
+    """
+
+    def __init__(self, able: Iterable[str], hidden: Iterable[str] = ()) -> None:
+        super().__init__(able)
+        self.hidden = list(hidden)
+
+
+def chatting(provider: Provider, listed: list[str]) -> Models:
     """Return the models of a list that a prompt can be sent to: the provider's small ones, then the rest by name.
 
     When no name looks like a chat model, all of them: a name is no proof.
     """
-    able = [each for each in listed if not any(part in each.lower() for part in _NO_CHAT)] or listed
-    small = [each for each in provider.small_models if each in set(able)]
-    return [*small, *sorted(set(able) - set(small), key=str.casefold)]
+    able = {each for each in listed if _chats(each)} or set(listed)
+    small = [each for each in provider.small_models if each in able]
+    return Models([*small, *sorted(able - set(small), key=str.casefold)], sorted(set(listed) - able, key=str.casefold))
+
+
+def _chats(name: str) -> bool:
+    """Whether no word of a model's name says that it does not chat."""
+    parted = f"-{_BETWEEN.sub('-', name.lower())}-"
+    return not any(f"-{part}-" in parted for part in _NO_CHAT)
 
 
 async def listed(opened: KeyClient, key: Key, secret: Secret, timeout_s: float) -> list[str]:
@@ -99,7 +127,7 @@ def _first(provider: Provider, found: list[str]) -> str | None:
     """Return a small model, else the first that chats in the provider's own order."""
     known = set(found)
     small = next((each for each in provider.small_models if each in known), None)
-    able = (each for each in found if not any(part in each.lower() for part in _NO_CHAT))
+    able = (each for each in found if _chats(each))
     return small or next(able, None)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from keytui.demo import answers
 from keytui.demo.handler import DemoHandler
 from keytui.tui.screens.model import ModelList, ModelScreen
 from tests.tui.conftest import World, opened
@@ -140,3 +141,41 @@ async def test_a_cursor_that_was_moved_stays_while_its_model_is_there(world: Wor
         await app.press("ctrl+a", "ctrl+k")
         await app.type("terra")
         assert under_cursor(app) == "gpt-6-terra"
+
+
+@pytest.fixture
+def guards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo server lists these as well."""
+    others = (*answers._OTHER_MODELS["openai"], "vanguard-chat", "my-guard-2")
+    monkeypatch.setitem(answers._OTHER_MODELS, "openai", others)
+
+
+@pytest.mark.usefixtures("guards")
+async def test_a_model_that_is_not_for_chat_by_its_name_is_counted_and_offered_when_typed(world: World) -> None:
+    """After those that are. vanguard-chat is none of them."""
+    key = world.add()
+    async with opened(world) as app:
+        await picker(app)
+        await app.sees("7 chat models of 11 in this key's list.")
+        assert "my-guard-2" not in app.text
+        await app.type("guard")
+        assert under_cursor(app) == "vanguard-chat"
+        await app.press("down")
+        assert under_cursor(app) == "my-guard-2, by its name not for chat"
+        await app.press("down")
+        assert under_cursor(app) == "Ask for “guard”, which is not in its list"
+        await app.press("up", "enter")
+        await left(app)
+        assert world.store.key(key.id).model == "my-guard-2"
+        await picker(app)
+        assert under_cursor(app) == "my-guard-2, by its name not for chat now"
+
+
+@pytest.mark.usefixtures("guards")
+async def test_no_listed_name_is_said_to_be_missing(world: World) -> None:
+    world.add()
+    async with opened(world) as app:
+        await picker(app)
+        await app.type("my-guard-2")
+        assert under_cursor(app) == "my-guard-2, by its name not for chat"
+        assert "not in its list" not in app.text

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LONGEST = 200
 """Characters of a model's name, at most."""
+_NO_CHAT = ", by its name not for chat"
 
 
 class ModelList(LineList):
@@ -99,6 +100,7 @@ class ModelScreen(Dialog[str | None]):
         super().__init__(f"Model for {words.plain(key.name)}")
         self._key = key
         self._models: list[str] = []
+        self._hidden: list[str] = []
 
     def compose_body(self) -> ComposeResult:
         """Lay out the filter, the list, and what became of reading it."""
@@ -114,7 +116,7 @@ class ModelScreen(Dialog[str | None]):
 
     @work(description="list the models of a key", exclusive=True, group="models", exit_on_error=False)
     async def _read(self) -> None:
-        from keytui.providers import prompts
+        from keytui.providers import models, prompts
 
         store, busy = access.store_of(self.app), self.query_one(Busy)
         try:
@@ -125,7 +127,10 @@ class ModelScreen(Dialog[str | None]):
             return
         small = [name for name in catalog.provider(self._key.provider).small_models if name in found]
         self._models = [*small, *(name for name in dict.fromkeys(found) if name not in small and len(name) <= LONGEST)]
-        busy.stop(f"{words.count(len(self._models), 'model')} in this key's list.")
+        self._hidden = found.hidden if isinstance(found, models.Models) else []
+        chat = words.count(len(self._models), "chat model" if self._hidden else "model")
+        of_all = f" of {len(self._models) + len(self._hidden):,}" if self._hidden else ""
+        busy.stop(f"{chat}{of_all} in this key's list.")
         self._fill(self.query_one("#model-filter", KeylessInput).value)
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -134,21 +139,29 @@ class ModelScreen(Dialog[str | None]):
         self._fill(event.value)
 
     def _fill(self, text: str) -> None:
-        """Show the models that hold every word typed; what is typed itself comes last, for models nobody lists."""
+        """Show the models that hold every word typed.
+
+        Those that by their names do not chat are shown when they are asked for, or in use. What is typed itself comes
+        last, for models nobody lists.
+        """
         needles = text.casefold().split()
         rows = [(name, name) for name in self._models if all(needle in name.casefold() for needle in needles)]
         typed, now = text.strip(), self._key.model
         unlisted = ", which is not in its list" if self._models else ""
         if typed:
-            if typed not in self._models:
+            hidden = [name for name in self._hidden if all(needle in name.casefold() for needle in needles)]
+            rows += [(name, f"{name}{_NO_CHAT}") for name in hidden]
+            listed = typed in self._models or typed in self._hidden
+            if not listed:
                 rows.append((typed, f"Ask for “{typed}”{unlisted}"))
             # What is typed in full is meant, also when it is a part of other names.
-            self.query_one(ModelList).set_rows(rows, typed if typed in self._models else rows[0][0])
+            self.query_one(ModelList).set_rows(rows, typed if listed else rows[0][0])
             return
         if unnamed := words.unnamed(self._key.provider):
             rows.insert(0, ("", f"{unnamed[:1].upper()}{unnamed[1:]}, chosen for each prompt"))
         if now and now not in self._models:
-            rows.append((now, f"{now}{unlisted}"))  # so that Enter keeps it, also before the list has come
+            # So that Enter keeps it, also before the list has come.
+            rows.append((now, f"{now}{_NO_CHAT if now in self._hidden else unlisted}"))
         self.query_one(ModelList).set_rows(rows, now)
 
     def action_move(self, where: str) -> None:
