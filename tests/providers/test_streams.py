@@ -7,6 +7,7 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import h11
 import pytest
 
 from keytui.errors import ProviderError, ProviderUnreachable
@@ -299,3 +300,19 @@ async def test_body_in_bytes_lets_the_interface_live(
     monkeypatch.setattr(events, "TURN_SECONDS", 0)
     answer = head("Transfer-Encoding: chunked\r\n").replace(b"200 OK", status) + in_bytes(b"1" * 2_000)
     assert await turns_during(checks.check(make_key(raw_server(answer).url), SECRET, timeout_s=PATIENCE)) > 1_000
+
+
+async def test_flood_of_answers_to_wait_for_lets_the_interface_live(
+    raw_server: Callable[..., RawServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, at_once = h11.Connection.next_event, [0]
+
+    def count_and_read(connection: h11.Connection) -> object:
+        asyncio.get_running_loop().call_soon(at_once.append, 0)  # the next turn counts anew
+        at_once[-1] += 1
+        return read(connection)
+
+    monkeypatch.setattr(h11.Connection, "next_event", count_and_read)
+    flood = b"HTTP/1.1 103\r\n\r\n" * 20_000
+    await checks.check(make_key(raw_server(flood).url), SECRET, timeout_s=PATIENCE)
+    assert 0 < max(at_once) < 1_000
