@@ -9,8 +9,8 @@ age has no sender authentication, so a file says itself which slot and name it b
 
 from __future__ import annotations
 
+import _thread
 import os
-import threading
 
 from keytui.errors import SecretDamaged, SecretMissing, StoreLocked, StoreRefused, StoreUnavailable, WrongPassphrase
 from keytui.model import Secret, StoreStatus
@@ -47,7 +47,7 @@ class Vault:
         self._use_cache = settings.use_cache
         self._identity: x25519.Identity | None = None
         self._tried: object = None
-        self.opening = threading.Lock()
+        self.opening = _thread.allocate_lock()  # Reading a key loads no `threading`.
 
     @property
     def locked(self) -> bool:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from keytui.settings import Settings
     from keytui.storage.keystore import Keystore
 
+pytestmark = pytest.mark.slow
+
 
 class Below(Modal[None]):
     """Takes no key at all."""
