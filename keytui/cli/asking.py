@@ -70,7 +70,7 @@ def confirm(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    from keytui.cli.drawing import printable
+    from keytui.printing import printable
 
     if not has_terminal():
         raise NotConfirmed(f"{printable(question)} There is no terminal to ask on.", "To say yes, add -y.")

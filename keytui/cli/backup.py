@@ -106,7 +106,7 @@ def _restored(session: Session, step: Planned) -> bool:
 
 
 def _list(plan: list[Planned], unfit: list[Unfit]) -> int:
-    from keytui.cli.drawing import printable
+    from keytui.printing import printable
 
     for step in plan:
         if step.name:

@@ -8,6 +8,7 @@ import sys
 from keytui.cli import asking, drawing, rendering
 from keytui.cli.session import say
 from keytui.errors import NotConfirmed, StoreError
+from keytui.printing import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,9 +92,9 @@ def _print(found: Sequence[Finding]) -> None:
         word = finding.level.ljust(_WIDTH)
         if colored:
             word = f"\x1b[{_COLORS[finding.level]}m{word}\x1b[0m"
-        sys.stdout.write(f"{word}  {drawing.printable(finding.sentence)}\n")
+        sys.stdout.write(f"{word}  {printable(finding.sentence)}\n")
         if finding.fix:
-            sys.stdout.write(f"{' ' * _WIDTH}  Fix: {drawing.printable(finding.fix)}\n")
+            sys.stdout.write(f"{' ' * _WIDTH}  Fix: {printable(finding.fix)}\n")
 
 
 def _print_json(found: Sequence[Finding], versions: Mapping[str, str]) -> None:

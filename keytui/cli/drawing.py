@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from keytui.printing import printable
 from keytui.record import NamedTuple
 
 TYPE_CHECKING = False
@@ -12,9 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _COLORS = {"good": "32", "bad": "31", "fair": "33", "head": "1", "dim": "2"}
-_JOINERS = "\u200d\ufe0f\u200c"  # parts of emoji, and what keeps letters of Persian apart
-_SPACES = frozenset("\u00a0\u1680\u202f\u205f\u3000") | {chr(code) for code in range(0x2000, 0x200B)}
-_SOFT_HYPHEN = "\u00ad"
+_NO_WIDTH = "\ufe0f\u200c"  # a part of emoji, and what keeps letters of Persian apart
 _GAP = "  "
 
 
@@ -29,19 +28,6 @@ class Cell(NamedTuple):
     color: str = ""
 
 
-def printable(text: str, *, keep: str = "") -> str:
-    """Replace what a terminal would obey or hide instead of show.
-
-    Args:
-        text: Any text.
-        keep: Control characters to leave as they are, such as line ends.
-    """
-    if text.isprintable():
-        return text
-    kept = _SPACES.union(keep, _JOINERS)
-    return "".join(c if c.isprintable() or c in kept else "\ufffd" for c in text if c != _SOFT_HYPHEN)
-
-
 def width(text: str) -> int:
     """Return how many columns a terminal takes for the text."""
     if text.isascii():
@@ -49,7 +35,7 @@ def width(text: str) -> int:
     from unicodedata import combining, east_asian_width
 
     return sum(
-        0 if combining(character) or character in _JOINERS else 1 + (east_asian_width(character) in "WF")
+        0 if combining(character) or character in _NO_WIDTH else 1 + (east_asian_width(character) in "WF")
         for character in text
     )
 

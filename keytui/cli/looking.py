@@ -10,6 +10,7 @@ from keytui.cli.drawing import Cell
 from keytui.cli.session import say
 from keytui.errors import EXIT_DONE, EXIT_DUE
 from keytui.model import DAY
+from keytui.printing import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def run_list(options: Namespace, session: Session) -> int:
     if options.json:
         rendering.print_json([rendering.key_json(key) for key in keys])
     elif options.names:
-        sys.stdout.write("".join(f"{drawing.printable(key.name)}\n" for key in keys))
+        sys.stdout.write("".join(f"{printable(key.name)}\n" for key in keys))
     elif keys:
         headings = (*_HEADINGS[:4], "KEPT UNTIL", "HEALTH") if options.trash else _HEADINGS
         rows = [tuple(Cell(heading, "head") for heading in headings), *(_row(key, now) for key in keys)]

@@ -47,7 +47,7 @@ def run_migrate(options: Namespace, session: Session) -> int:
 
 
 def _list(batch: list[Moving], target: BackendName) -> int:
-    from keytui.cli.drawing import printable
+    from keytui.printing import printable
 
     for moving in batch:
         count = len(moving.versions)

@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 
-from keytui.cli import asking, drawing, parsing, rendering
+from keytui.cli import asking, parsing, rendering
 from keytui.cli.session import say
 from keytui.errors import (
     EXIT_DONE,
@@ -18,6 +18,7 @@ from keytui.errors import (
     SecretMissing,
     UsageError,
 )
+from keytui.printing import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _issue(options: Namespace, session: Session, key: Key) -> int:
         if options.json:
             rendering.print_json(rendering.plan_json(plan))
         else:
-            sys.stdout.write("".join(f"{drawing.printable(sentence)}\n" for sentence in plan.sentences))
+            sys.stdout.write("".join(f"{printable(sentence)}\n" for sentence in plan.sentences))
         return EXIT_DONE
     if plan.needs_consent:
         raise UsageError(

@@ -93,7 +93,7 @@ class Session:
 
 def say(text: str) -> None:
     """Tell the person something; data alone goes to stdout. That nobody can read it ends no command."""
-    from keytui.cli.drawing import printable
+    from keytui.printing import printable
 
     try:
         sys.stderr.write(printable(text) + "\n")

@@ -24,6 +24,7 @@ from keytui.errors import (
     UsageError,
 )
 from keytui.model import Verdict
+from keytui.printing import printable
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -119,7 +120,7 @@ async def _check_each(session: Session, keys: Sequence[Key], *, as_json: bool) -
             await asyncio.to_thread(session.note, key, verdict, secret)
             return verdict
 
-    names = max((drawing.width(drawing.printable(key.name)) for key in keys), default=0)
+    names = max((drawing.width(printable(key.name)) for key in keys), default=0)
     tasks = [asyncio.create_task(check(key)) for key in keys]
     rows: list[dict[str, object]] = []
     code = EXIT_DONE
@@ -203,7 +204,7 @@ def _proven(summary: Summary | None) -> Verdict:
 def _print_piece(text: str) -> None:
     """Print a piece of an answer; a terminal gets no control characters from a model, nobody half a character."""
     if sys.stdout.isatty():
-        text = drawing.printable(text, keep="\n\t")
+        text = printable(text, keep="\n\t")
     sys.stdout.write(text.encode("utf-8", "replace").decode())
     sys.stdout.flush()
 
@@ -214,22 +215,20 @@ def _print_row(key: Key, answer: Verdict | StoreError, names: int) -> None:
         took = f"{answer.latency_ms} ms" if answer.latency_ms is not None else ""
     else:
         word, color, took = "not asked", "bad", ""
-    name = drawing.printable(key.name)
+    name = printable(key.name)
     row = [
         Cell(name + " " * (names - drawing.width(name))),
         Cell(word.ljust(_WORD_COLUMNS), color),
         Cell(took.rjust(_TIME_COLUMNS)),
         Cell(_detail(answer)),
     ]
-    columns, colored, below = drawing.screen_columns(), drawing.wants_color(), [""]
+    columns, below = drawing.screen_columns(), []
     if columns is not None:  # Else a line for each key, to be read by another program.
-        below = [_evidence(answer)]
         if drawing.width(drawing.table([row], columns=None, colored=False).rstrip()) > columns:
-            below.insert(0, row.pop().text)
-    sys.stdout.write(drawing.table([row], columns=columns, colored=colored))
-    for text in below:
-        for line in drawing.folded(text, (columns or 0) - len(_INDENT)):
-            sys.stdout.write(f"{_INDENT}{line}\n")
+            below += drawing.folded(row.pop().text, columns - len(_INDENT))
+        below += drawing.folded(_evidence(answer), columns - len(_INDENT))
+    sys.stdout.write(drawing.table([row], columns=columns, colored=drawing.wants_color()))
+    sys.stdout.writelines(f"{_INDENT}{line}\n" for line in below)
     sys.stdout.flush()
 
 

@@ -52,8 +52,8 @@ async def begin(chunks: AsyncIterator[bytes]) -> bytes:
     return head.removeprefix(_BOM).lstrip()
 
 
-def begin_stream(head: bytes, kind: str) -> bool:
-    """Whether the first characters of a body begin a stream of events, and not an answer in one piece.
+def is_stream(head: bytes, kind: str) -> bool:
+    """Whether a body is a stream of events, and not an answer in one piece, by how it begins.
 
     Args:
         head: The characters: more is not always there yet.

@@ -154,7 +154,7 @@ async def stream(
         raise failure
 
 
-async def models(key: Key, secret: Secret, *, timeout_s: float) -> list[str]:
+async def models(key: Key, secret: Secret, *, timeout_s: float) -> listing.Models:
     """Return the models a prompt can be sent to with a key: small ones first, then the rest by name.
 
     Raises:
@@ -210,7 +210,7 @@ async def _said(response: httpx2.Response, key: Key, answer: Answer, timeout_s: 
             asked = time.monotonic()
             async with asyncio.timeout(timeout_s):
                 head = await events.begin(chunks)
-                answer.streamed = events.begin_stream(head, response.headers.get("content-type", "").lower())
+                answer.streamed = events.is_stream(head, response.headers.get("content-type", "").lower())
                 body = head if answer.streamed else head + b"".join([chunk async for chunk in chunks])
             if answer.streamed:
                 waited = time.monotonic() - asked
@@ -237,12 +237,12 @@ async def _whole(body: bytes, key: Key, answer: Answer) -> AsyncGenerator[str]:
 
 
 async def _pieces(
-    events_read: AsyncGenerator[bytes], response: httpx2.Response, answer: Answer, timeout_s: float, silent: float
+    incoming: AsyncGenerator[bytes], response: httpx2.Response, answer: Answer, timeout_s: float, silent: float
 ) -> AsyncGenerator[str]:
     """Yield the text of a stream, without the key; too long without text or reasoning raises TimeoutError."""
     import httpx2
 
-    async with aclosing(events_read) as incoming:
+    async with aclosing(incoming):
         while not answer.over:
             ended = answer.complete
             asked = time.monotonic()

@@ -131,7 +131,7 @@ class PromptText(Message):
         spells: Tells whether a text that is drawn spells out the key.
     """
 
-    def __init__(self, text: str, run: int = 0, *, spells: Callable[[str], bool] | None = None) -> None:
+    def __init__(self, text: str, run: int = 0, *, spells: Callable[[str], bool]) -> None:
         self.text = text
         self.run = run
         self.spells = spells

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.cells import cell_len, set_cell_size
 
 from keytui.model import DAY, DUE_SOON
+from keytui.printing import printable
 from keytui.providers import catalog
 
 if TYPE_CHECKING:
@@ -197,12 +198,6 @@ def short_ago(at: int, now: int) -> str:
     return "now"
 
 
-_HARMLESS = frozenset("\u00a0\u1680\u202f\u205f\u3000\u200c") | {chr(code) for code in range(0x2000, 0x200B)}
-"""Spaces, and what keeps letters of Persian apart; `str.isprintable` refuses them."""
-
-_UNPRINTABLE = {"\u00ad": "", "\u200d": ""}
-
-
 def date(at: int) -> str:
     """Return a local date, as "2026-08-31"."""
     return time.strftime("%Y-%m-%d", time.localtime(at))
@@ -214,14 +209,8 @@ def moment(at: int) -> str:
 
 
 def plain(text: str) -> str:
-    """Return text that moves no cursor and changes no color: what cannot be printed becomes "�".
-
-    Spaces of every width stay, as in French and Japanese. What joins emoji goes: terminals disagree on the width of
-    the whole, and agree on that of its parts.
-    """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() or char in _HARMLESS else _UNPRINTABLE.get(char, "�") for char in text)
+    """Return text of one line that does nothing to a terminal but stand there."""
+    return printable(text)
 
 
 def plain_lines(text: str) -> str:
@@ -229,7 +218,7 @@ def plain_lines(text: str) -> str:
 
     Textual passes control characters on to the terminal: an answer could hold a sequence that fills the clipboard.
     """
-    return "\n".join(map(plain, text.replace("\r\n", "\n").expandtabs(4).split("\n")))
+    return printable(text.replace("\r\n", "\n").expandtabs(4), keep="\n")
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:

@@ -57,6 +57,29 @@ async def idle(app: App[Any]) -> None:
                     await worker.wait()
 
 
+def no_key(_text: str) -> bool:
+    """Say of a text that it spells out no key."""
+    return False
+
+
+async def burst(pilot: Pilot[Any], *keys: str, paste: str = "") -> None:
+    """Press keys, and paste, so fast that all wait before the first is handled.
+
+    Args:
+        keys: Each a character or Textual's name.
+        paste: What is pasted after them, or "".
+    """
+    driver = pilot.app._driver
+    assert driver is not None
+    sent: list[events.Event] = [
+        events.Key(_character_to_key(key), key) if len(key) == 1 else events.Key(key, None) for key in keys
+    ]
+    for event in [*sent, events.Paste(paste)] if paste else sent:
+        event.set_sender(pilot.app)
+        driver.send_message(event)
+    await pilot.pause()
+
+
 class World:
     """A store, a provider and a clock, before the app is opened."""
 
@@ -95,19 +118,8 @@ class Driver:
         self.app.screen._on_timer_update()  # as Pilot.pause does: paint now, not at the next frame
 
     async def burst(self, *keys: str, paste: str = "") -> None:
-        """Press keys, and paste, so fast that all wait before the first is handled.
-
-        A key is a character or Textual's name.
-        """
-        driver = self.app._driver
-        assert driver is not None
-        sent: list[events.Event] = [
-            events.Key(_character_to_key(key), key) if len(key) == 1 else events.Key(key, None) for key in keys
-        ]
-        for event in [*sent, events.Paste(paste)] if paste else sent:
-            event.set_sender(self.app)
-            driver.send_message(event)
-        await self._pilot.pause()
+        """Press keys, and paste, so fast that all wait before the first is handled."""
+        await burst(self._pilot, *keys, paste=paste)
 
     async def type(self, text: str) -> None:
         """Type text into the focused field, as fast as a paste."""

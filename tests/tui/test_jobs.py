@@ -18,7 +18,7 @@ from keytui.providers.catalog import PROVIDERS
 from keytui.tui import access, asking, jobs, messages
 from tests.leaks import files_with, leaks
 from tests.stores import fake_key, fields
-from tests.tui.conftest import World, opened
+from tests.tui.conftest import World, no_key, opened
 
 
 async def test_check_says_what_the_provider_said(world: World, size: tuple[int, int]) -> None:
@@ -221,7 +221,7 @@ async def test_an_answer_cannot_talk_to_the_terminal(world: World) -> None:
     async with opened(world) as app:
         app.app.tell(messages.PromptStarted(key.id))
         for piece in ("one\x1b]52;c;QUFB\x07", "\x9b31m\x07[red]two[/red]\r\n\tthree"):
-            app.app.tell(messages.PromptText(piece))
+            app.app.tell(messages.PromptText(piece, spells=no_key))
         app.app.tell(messages.PromptEnded(None, "Cut\x1b[31m off."))
         await app.sees("Cut�[31m off.")
         await app.sees("three")

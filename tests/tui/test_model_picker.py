@@ -39,6 +39,13 @@ async def picker(app: Driver) -> None:
     await app.sees("in this key's list.")
 
 
+async def waiting(app: Driver) -> None:
+    """Open the picker, whose list is still to come, on the model in use."""
+    await app.press("m")
+    await app.until(lambda: isinstance(app.app.screen, ModelScreen))
+    await app.until(lambda: under_cursor(app) == "gpt-6-terra now")
+
+
 def under_cursor(app: Driver) -> str:
     """What the line of the list says that carries the cursor."""
     place = app.app.screen.query_one(ModelList).region
@@ -84,9 +91,7 @@ async def test_the_cursor_stands_on_the_model_in_use_and_enter_keeps_it(world: W
 async def test_enter_keeps_the_model_in_use_before_the_list_has_come(world: World, slow: threading.Event) -> None:
     key = world.add(model="gpt-6-terra")
     async with opened(world) as app:
-        await app.press("m")
-        await app.until(lambda: isinstance(app.app.screen, ModelScreen))
-        await app.until(lambda: under_cursor(app) == "gpt-6-terra now")
+        await waiting(app)
         await app.press("enter")
         slow.set()
         await left(app)
@@ -97,9 +102,7 @@ async def test_a_model_that_was_chosen_can_be_left_to_keytui_again(world: World,
     """The cursor stays where the person put it before the list came."""
     key = world.add(model="gpt-6-terra")
     async with opened(world) as app:
-        await app.press("m")
-        await app.until(lambda: isinstance(app.app.screen, ModelScreen))
-        await app.until(lambda: under_cursor(app) == "gpt-6-terra now")
+        await waiting(app)
         await app.press("up")
         slow.set()
         await app.sees("in this key's list.")

@@ -20,7 +20,7 @@ from keytui.tui.screens.model import ModelScreen
 from keytui.tui.widgets.answer import Answer
 from keytui.tui.widgets.keyless import REFUSED
 from tests.stores import fake_key, fields
-from tests.tui.conftest import Driver, World, opened
+from tests.tui.conftest import Driver, World, no_key, opened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,7 +120,7 @@ async def test_all_numbers_of_an_answer_are_shown(world: World, size: tuple[int,
     async with opened(world, size) as app:
         await app.press("4")
         app.app.tell(messages.PromptStarted(key.id))
-        app.app.tell(messages.PromptText("word " * 400))
+        app.app.tell(messages.PromptText("word " * 400, spells=no_key))
         summary = Summary(
             model="gpt-5-nano-2025-08-07",
             ttft_ms=512,
@@ -316,7 +316,7 @@ async def test_an_answer_is_laid_out_as_markdown_and_scrolls(world: World, size:
         await app.press("4")
         app.app.tell(messages.PromptStarted(key.id))
         for piece in ("# Title\n\nSome **bo", "ld** text\n\n", *(f"- point {number}\n" for number in range(60))):
-            app.app.tell(messages.PromptText(piece))
+            app.app.tell(messages.PromptText(piece, spells=no_key))
         app.app.tell(messages.PromptEnded(None, "Stopped."))
         await app.sees("• point 59")
         assert "Title" not in app.text
@@ -333,7 +333,7 @@ async def test_a_new_answer_takes_the_place_of_one_that_is_being_laid_out(world:
         await app.press("4")
         for text in ("old " * 500, "new"):
             app.app.tell(messages.PromptStarted(key.id))
-            app.app.tell(messages.PromptText(text))
+            app.app.tell(messages.PromptText(text, spells=no_key))
         app.app.tell(messages.PromptEnded(None, "Stopped."))
         await app.sees("new")
         await app.quiet()
@@ -354,10 +354,10 @@ async def test_the_first_piece_is_drawn_at_once_and_not_with_the_next_frame(
         await app.press("4")
         answer = app.main.query_one(Answer)
         monkeypatch.setattr(App, "_display", note)
-        answer.add("Hello")
+        answer.add("Hello", no_key)
         assert len(drawn) == 1
         assert "Hello" in drawn[0]
-        answer.add(" there")
+        answer.add(" there", no_key)
         assert len(drawn) == 1
         monkeypatch.undo()
         await app.sees("Hello there")
@@ -378,7 +378,7 @@ async def test_code_is_highlighted_away_from_the_event_loop_from_its_first_piece
         await app.press("4")
         answer = app.main.query_one(Answer)
         for piece in ("```python\n", "return 'what was asked'\n", "```\n"):
-            answer.add(piece)
+            answer.add(piece, no_key)
         await app.sees("│ return 'what was asked'")
     assert threads
     assert threading.main_thread() not in threads

@@ -116,7 +116,7 @@ class ModelScreen(Dialog[str | None]):
 
     @work(description="list the models of a key", exclusive=True, group="models", exit_on_error=False)
     async def _read(self) -> None:
-        from keytui.providers import models, prompts
+        from keytui.providers import prompts
 
         store, busy = access.store_of(self.app), self.query_one(Busy)
         try:
@@ -127,7 +127,7 @@ class ModelScreen(Dialog[str | None]):
             return
         small = [name for name in catalog.provider(self._key.provider).small_models if name in found]
         self._models = [*small, *(name for name in dict.fromkeys(found) if name not in small and len(name) <= LONGEST)]
-        self._hidden = found.hidden if isinstance(found, models.Models) else []
+        self._hidden = found.hidden
         chat = words.count(len(self._models), "chat model" if self._hidden else "model")
         of_all = f" of {len(self._models) + len(self._hidden):,}" if self._hidden else ""
         busy.stop(f"{chat}{of_all} in this key's list.")

@@ -68,7 +68,7 @@ class Answer(ScrollView, can_focus=False):
         """Make ready for another answer; what is shown stays until something takes its place."""
         self._text, self._flow, self._shown = "", None, 0
 
-    def add(self, piece: str, spells: Callable[[str], bool] | None = None) -> None:
+    def add(self, piece: str, spells: Callable[[str], bool]) -> None:
         """Add a piece of the answer: the first one is shown at once, the following ones every 50 ms.
 
         Args:
@@ -111,7 +111,7 @@ class Answer(ScrollView, can_focus=False):
 
     def _drawn(self, flow: Flow, text: str) -> list[Content]:
         lines = flow.lines(words.plain_lines(text))
-        if self._spells is not None and self._spells("".join(line.plain for line in lines)):
+        if self._spells is None or self._spells("".join(line.plain for line in lines)):
             return Content.styled(_SPELLED, STYLES["warn"]).wrap(flow.width)
         return lines
 

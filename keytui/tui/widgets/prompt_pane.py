@@ -239,7 +239,7 @@ class PromptPane(Vertical):
         # Not laid out anew, which takes 5 ms: their room is filled again when the answer ends.
         self.query_one("#numbers", Static).update("", layout=False)
 
-    def add(self, text: str, spells: Callable[[str], bool] | None = None) -> None:
+    def add(self, text: str, spells: Callable[[str], bool]) -> None:
         """Add a piece of the answer."""
         answer = self.query_one(Answer)
         if not answer.text:

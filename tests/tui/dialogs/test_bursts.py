@@ -8,8 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from textual import events
-from textual.keys import _character_to_key
 from textual.widgets import Static
 
 from keytui.tui.actions import Context
@@ -22,13 +20,13 @@ from keytui.tui.screens.model import ModelScreen
 from keytui.tui.screens.rotate import RotateScreen
 from keytui.tui.screens.unlock import SetUpScreen, UnlockScreen
 from tests.stores import fake_key, fields, memory_store
+from tests.tui.conftest import burst
 from tests.tui.dialogs.host import Host, showing, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from textual.app import ComposeResult
-    from textual.pilot import Pilot
     from textual.screen import Screen
 
     from keytui.settings import Settings
@@ -50,17 +48,6 @@ def help_screen(_store: Keystore) -> HelpScreen:
 
 def question(_store: Keystore | None = None) -> ConfirmScreen:
     return ConfirmScreen("Delete it?", "It is gone then.", "y", "Delete")
-
-
-async def burst(pilot: Pilot[Any], *keys: str) -> None:
-    """Press keys so fast that all wait before the first is handled."""
-    driver = pilot.app._driver
-    assert driver is not None
-    for key in keys:
-        event = events.Key(_character_to_key(key), key) if len(key) == 1 else events.Key(key, None)
-        event.set_sender(pilot.app)
-        driver.send_message(event)
-    await pilot.pause()
 
 
 @pytest.mark.parametrize(
