@@ -7,7 +7,6 @@ import shutil
 import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -285,20 +284,35 @@ def test_a_wrong_passphrase_file_is_tried_once_and_told(from_file: Settings, che
     assert later.unlock_quietly() is True
 
 
+class Counted:
+    """A lock that says how many have come to it."""
+
+    def __init__(self) -> None:
+        self.came = threading.Semaphore(0)
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self.came.release()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 def test_keys_read_at_once_open_the_vault_once(
     from_file: Settings, cheap: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = [undecided(from_file).add(fields(name), fake_key()).id for name in ("one", "two", "three", "four")]
     cheap.clear()
-    all_here, unlock = threading.Barrier(len(ids)), derive.unlock
+    later = undecided(from_file._replace(backend="vault", use_cache=False))
+    lock, unlock = Counted(), derive.unlock
 
     def slow(path: str, passphrase: Secret) -> Secret:
-        with suppress(threading.BrokenBarrierError):
-            all_here.wait(0.5)  # the others come here too, where nothing holds them back
+        assert all(lock.came.acquire(timeout=30) for _ in ids), "not all of them waited"
         return unlock(path, passphrase)
 
     monkeypatch.setattr(derive, "unlock", slow)
-    later = undecided(from_file._replace(backend="vault", use_cache=False))
+    monkeypatch.setattr(later._core.vault(), "opening", lock)
     with ThreadPoolExecutor(len(ids)) as threads:
         assert len(set(threads.map(lambda key_id: later.read(key_id).reveal(), ids))) == len(ids)
     assert cheap == ["unlock"]
