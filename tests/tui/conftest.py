@@ -137,6 +137,13 @@ class Driver:
             assert time.monotonic() < deadline, f"never happened: {what}\n{self.text}"
             await self._pilot.pause()
 
+    async def press_until(self, key: str, happened: Callable[[], object], what: str = "") -> None:
+        """Press a key again and again until something holds."""
+        deadline = time.monotonic() + PATIENCE
+        while not happened():
+            assert time.monotonic() < deadline, f"never happened by {key}: {what}\n{self.text}"
+            await self.press(key)
+
     async def sees(self, text: str) -> None:
         """Wait until a text is on screen."""
         await self.until(lambda: text in self.text, text)

@@ -83,8 +83,7 @@ def vault(world: World, monkeypatch: pytest.MonkeyPatch) -> Vault:
 
 async def usable(app: Driver, *, keys: bool = True) -> None:
     """Whatever was said before: the cursor moves, help opens, q quits."""
-    while app.app.screen is not app.main:
-        await app.press("escape")
+    await app.press_until("escape", lambda: app.app.screen is app.main, "the main screen")
     if keys:
         await app.press("2", "g", "j")
         assert app.selected == "two"

@@ -82,8 +82,7 @@ async def test_details_tell_what_a_check_saw_what_to_do_and_when_the_verdict_cha
         await app.sees("$ no quota, just now")
         await app.sees("HTTP 429 · insufficient_quota")
         await app.sees("O opens the")
-        while "✓ valid" not in app.text:
-            await app.press("pagedown")
+        await app.press_until("down", lambda: "✓ valid" in app.text, "✓ valid")
 
 
 async def test_a_failed_check_leaves_no_row_checking(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

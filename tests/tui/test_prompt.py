@@ -320,8 +320,7 @@ async def test_an_answer_is_laid_out_as_markdown_and_scrolls(world: World, size:
         app.app.tell(messages.PromptEnded(None, "Stopped."))
         await app.sees("• point 59")
         assert "Title" not in app.text
-        while "Title" not in app.text:
-            await app.press("pageup")
+        await app.press_until("pageup", lambda: "Title" in app.text, "Title")
         assert "Some bold text" in app.text
         await app.resize(100, 40)
         await app.until(lambda: all(len(line) <= 100 for line in app.text.splitlines()), "the new width")

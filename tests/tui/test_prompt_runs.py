@@ -56,8 +56,7 @@ async def test_no_other_key_than_the_one_shown_is_asked_and_its_answer_stays(wor
         await app.type("tell me more")
         await app.press("enter")
         await app.sees("Your key")
-        while app.app.focused is not app.main.keys:
-            await app.press("tab")
+        await app.press_until("tab", lambda: app.app.focused is app.main.keys, "the list's focus")
         await app.press("j", "4")
         assert app.selected == "bbb"
         assert "4 Test · aaa" in app.text

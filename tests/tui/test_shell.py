@@ -117,8 +117,7 @@ async def test_help_shows_every_key_and_why_one_does_nothing(world: World, size:
         await app.sees("Rotate")
         await app.sees("Not now: There is no key here.")
         for heading in actions.groups():
-            while heading.upper() not in app.text:
-                await app.press("pagedown")
+            await app.press_until("pagedown", lambda heading=heading: heading.upper() in app.text, heading)  # type: ignore[misc] # bound at once
         await app.press("end")
         await app.sees("Leave keytui.")
         await app.press("escape")
