@@ -52,6 +52,8 @@ _FOREIGN = (
     ("glpat-", "a GitLab token"),
     ("AKIA", "an AWS access key id"),
     ("xoxb-", "a Slack token"),
+    ("sk-ant-oat", "a sign-in token of Claude Code"),  # Anthropic takes it from Claude Code alone
+    ("sk-ant-ort", "a sign-in token of Claude Code"),
     ("eyJ", "a web token (JWT)"),
     ("-----BEGIN", "a private key file"),
     ("http://", "an address"),

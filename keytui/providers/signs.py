@@ -56,6 +56,13 @@ _LIMIT_REACHED = re.compile(
     r"|\bspend(?:ing)? limit\b[^.]{0,40}\b(?:reached|exceeded|hit)\b"
 )
 
+# OpenAI, then what gateways say: some name the address, in brackets or not.
+_IP = re.compile(
+    r"\bip (?:address )?(?:[(\[]?[\da-f.:]{3,45}[)\]]?,? )?(?:is )?"
+    r"not (?:authorized|allowed|permitted|(?:on|in) (?:the|your|its) allow)"
+    r"|\bip address restriction|\bunauthorized (?:source |client )?ip\b"
+)
+
 MONEY = (
     Sign("no_quota", f"The key works, but the prepaid credit is used up. {_ADD}", ("credit_balance_exhausted",)),
     Sign(
@@ -122,8 +129,8 @@ REFUSALS = (
     Sign(
         "restricted",
         "The key is accepted from certain IP addresses only, and this is none of them. Add it at the provider.",
-        ("ip_not_authorized", "ip_not_allowed"),
-        re.compile(r"\bip (?:address )?(?:is )?not (?:authorized|allowed|permitted)|\bip address restriction"),
+        ("ip_not_authorized", "ip_not_allowed", "ip_restricted"),
+        _IP,
     ),
     Sign(
         "unknown",

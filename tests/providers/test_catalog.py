@@ -88,7 +88,15 @@ def test_odd_shape_is_recognized_with_a_warning(text: str) -> None:
     assert guess.note
 
 
-@pytest.mark.parametrize("text", ["gh" + "p_" + _run(36), "AK" + "IA" + _run(16).upper(), "https://example.com/v1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gh" + "p_" + _run(36),
+        "AK" + "IA" + _run(16).upper(),
+        SK + "ant-oat01-" + _run(93) + "AA",
+        "https://example.com/v1",
+    ],
+)
 def test_something_else_is_called_by_its_name(text: str) -> None:
     assert "This looks like" in recognize(Secret(text)).note
 

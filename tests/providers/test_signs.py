@@ -101,6 +101,12 @@ SAID = (
     Said(401, {"error": {"message": _SCOPES, "type": "invalid_request_error"}}, "restricted", "restricted"),
     Said(403, {"error": {"message": "IP not authorized.", "type": "request_forbidden"}}, "restricted", "IP addresses"),
     Said(401, {"error": {"code": "ip_not_authorized", "message": "x"}}, "restricted", "IP addresses"),
+    Said(401, {"error": {"message": "Your IP address 192.0.2.7 is not authorized."}}, "restricted", "IP addresses"),
+    Said(401, {"error": {"message": "IP (2001:db8::7) not in the allowlist"}}, "restricted", "IP addresses"),
+    Said(
+        403, {"error": {"message": "client IP is not allowed", "code": "ip_restricted"}}, "restricted", "IP addresses"
+    ),
+    Said(401, {"error": {"message": "Unauthorized source IP address"}}, "restricted", "IP addresses"),
     # A key that is refused is refused, whatever else the sentence says.
     Said(401, {"error": {"code": "invalid_api_key", "message": _IP_LOGGED}}, "invalid", "does not accept"),
     Said(403, {"error": {"type": "x", "message": _IP_LOGGED}}, "invalid", "does not accept"),
