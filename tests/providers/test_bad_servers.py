@@ -62,6 +62,7 @@ SERVERS = {
     "silence": Bad(b"", "unreachable", "did not answer", hold=True, seconds=SHORT),
     "no answer": Bad(b"", "unreachable", "closed the connection"),
     "another protocol": Bad(b"SSH-2.0-OpenSSH_9.2\r\n", "unreachable", "closed the connection"),
+    "lines of another protocol": Bad(b"220 mail.example.com ESMTP\r\n\r\n", "unknown", "is not HTTP"),
     "half an answer": Bad(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "unreachable", "closed the connection"),
     "bytes that are no text": Bad(http("200 OK", b'{"data":[{"id":"\xff\xfe"}]}'), "unknown", "no API's answer"),
     "fifty megabytes": Bad(
