@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _LONG_BODY = 200_000  # bytes; parsing more than this would be felt in the interface
 _MOST_VALUES = 150_000  # OpenRouter's list of models, the longest known, has about 40,000
+_OF_A_CONTAINER = 3  # an object or an array takes as long to parse as three other values
+_KNOCK_SECONDS = 2.0  # an answered prompt waits so long for its verdict
 _READ_AFTER_THE_KEY = frozenset({400, 404, 405, 406, 409, 411, 413, 415, 422, 500, 501})
 """What servers answer to a request that is none, once they have nothing against the key."""
 
@@ -177,6 +179,20 @@ async def _knock(asked: _Asked, reply: Reply, found: Found, share: float) -> tup
     return kept, (*said, found[2])
 
 
+async def proves_key(opened: KeyClient, key: Key, secret: Secret) -> bool:
+    """Whether a prompt that was answered proves the key: a server that may answer anyone is asked without it.
+
+    No request is made where the provider looks at every key, or the server is the person's own and may need none.
+    """
+    provider, _probe = probe_of(key)
+    address = urlsplit(client.base_url_of(key))
+    if provider.checks_keys or provider.placeholders or client.is_loopback(address.hostname or ""):
+        return True
+    asked = _Asked(opened, provider, secret, address.netloc, 0)
+    bare = await _attempt(asked, probes.PROMPT_PATH, _KNOCK_SECONDS, keyless=True, body={})
+    return bare is not None and _status(bare) in (401, 403)
+
+
 def _status(reply: Reply) -> int:
     """Return the status of an answer, or the one its error names under HTTP 200."""
     return (reply.error.status if reply.error is not None else None) or reply.status
@@ -268,7 +284,8 @@ def parse(body: bytes) -> object:
 
     Parsing holds the interpreter even in a thread: a million numbers would stop the interface for half a second.
     """
-    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > _MOST_VALUES:
+    containers = body.count(b"[") + body.count(b"{")
+    if body.count(b",") + _OF_A_CONTAINER * containers > _MOST_VALUES:
         return None
     try:
         return json.loads(body)

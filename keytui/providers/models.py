@@ -117,7 +117,7 @@ async def choose(opened: KeyClient, key: Key, secret: Secret, timeout_s: float) 
         if error.verdict.word not in ("restricted", "unknown"):
             raise
         found = []  # a restricted key may prompt and not list
-    chosen = _first(provider, found) or next(iter(provider.small_models), None)
+    chosen = await asyncio.to_thread(_first, provider, found) or next(iter(provider.small_models), None)
     if chosen is None:
         raise failed("unknown", "No model to ask is known for this key: name one.")
     return chosen

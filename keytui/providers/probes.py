@@ -61,19 +61,26 @@ def model_ids(body: object) -> list[str] | None:
 
 def counted(body: object) -> str:
     """Return "1 model" or "28 models", "at least 20 models" where the server has more than it sent (Anthropic)."""
-    number = len(model_ids(body) or ())
-    more = isinstance(body, dict) and body.get("has_more") is True
+    return _counted(len(model_ids(body) or ()), more=_has_more(body))
+
+
+def _counted(number: int, *, more: bool) -> str:
     return f"{'at least ' if more else ''}{number} model{'' if number == 1 else 's'}"
+
+
+def _has_more(body: object) -> bool:
+    return isinstance(body, dict) and body.get("has_more") is True
 
 
 def _read_models(body: object, provider: Provider) -> Found | None:
     ids = model_ids(body)
     if ids is None:
         return None
-    known = None if isinstance(body, dict) and body.get("has_more") is True else len(ids)
+    more = _has_more(body)
+    count, known = _counted(len(ids), more=more), None if more else len(ids)
     if provider.checks_keys:
-        return "valid", f"The key works and can list {counted(body)}.", known
-    return "valid", f"The server answered with {counted(body)}; it may not look at the key.", known
+        return "valid", f"The key works and can list {count}.", known
+    return "valid", f"The server answered with {count}; it may not look at the key.", known
 
 
 def _read_openrouter_key(body: object, provider: Provider) -> Found | None:  # noqa: ARG001 - all readers share one signature

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from keytui.errors import ProviderError
-    from keytui.model import Key, Secret
+    from keytui.model import Key, Secret, VerdictWord
     from keytui.providers.declared import Provider
     from keytui.providers.sdk import KeyClient
 
@@ -35,6 +35,8 @@ ANSWER_LIMIT = 20_000
 
 _AFTER_THE_END = 1.0
 """Seconds to wait for usage and [DONE] once a provider has said why the answer ended: they come with it or not."""
+
+_UNPROVEN = "Whether the server looks at the key is not known."
 
 
 class Delta(NamedTuple):
@@ -58,6 +60,7 @@ class Summary(NamedTuple):
         limits: What the rate limits leave, in our own words, or "".
         status: HTTP status of the answer.
         limit: The limit on tokens that was sent with the request that was answered, or None.
+        proven: False when the server may have answered without looking at the key.
     """
 
     model: str
@@ -70,17 +73,20 @@ class Summary(NamedTuple):
     limits: str = ""
     status: int = 200
     limit: int | None = None
+    proven: bool = True
 
     @property
     def remark(self) -> str:
-        """One sentence on an answer that ended otherwise than by itself, or ""."""
+        """One sentence on an answer that ended otherwise than by itself, or proves nothing of the key, or ""."""
         if self.finish_reason == TOO_LONG:
             return f"Only the first {ANSWER_LIMIT:,} characters are shown."
         if self.finish_reason == "length":
             return self._said_of_length()
         if self.finish_reason == "content_filter":
             return "The provider's content filter ended the answer."
-        return "" if self.ttft_ms is not None else "The answer has no text."
+        if self.ttft_ms is None:
+            return "The answer has no text."
+        return "" if self.proven else _UNPROVEN
 
     def _said_of_length(self) -> str:
         if self.limit is not None and not self._is_far_below(self.limit):
@@ -103,9 +109,10 @@ class Summary(NamedTuple):
     @property
     def verdict(self) -> Verdict:
         """What an answer that came whole proves of the key."""
-        detail = "It answered the prompt."
+        word: VerdictWord = "valid" if self.proven else "unknown"
+        detail = "It answered the prompt." if self.proven else f"It answered the prompt. {_UNPROVEN}"
         now = int(time.time())
-        return Verdict("valid", detail, now, self.ttft_ms, self.status, None, self.request_id, limits=self.limits)
+        return Verdict(word, detail, now, self.ttft_ms, self.status, None, self.request_id, limits=self.limits)
 
 
 async def stream(
@@ -143,7 +150,7 @@ async def stream(
                     yield Delta(piece)
             failure = _unfinished(key, answer)
             if failure is None:
-                yield _summary(answer)
+                yield _summary(answer, proven=await checks.proves_key(opened, key, secret))
     except (KeyRefused, ProviderUnreachable):
         raise
     except Exception as error:  # a server can make the libraries raise nearly anything
@@ -164,7 +171,8 @@ async def models(key: Key, secret: Secret, *, timeout_s: float) -> listing.Model
     await _ready(key, secret)
     try:
         async with client.open_client(key, secret, timeout_s) as opened:
-            return listing.chatting(_rules(key), await listing.listed(opened, key, secret, timeout_s))
+            found = await listing.listed(opened, key, secret, timeout_s)
+        return await asyncio.to_thread(listing.chatting, _rules(key), found)  # 5,000 long names take 0.1 s
     except (KeyRefused, ProviderUnreachable):
         raise
     except Exception as error:
@@ -296,7 +304,7 @@ def _unfinished(key: Key, answer: Answer) -> ProviderError | None:
     return failed("unknown", detail, answer.status, None, answer.request_id, said=answer.limits)
 
 
-def _summary(answer: Answer) -> Summary:
+def _summary(answer: Answer, *, proven: bool) -> Summary:
     return Summary(
         answer.model,
         answer.ttft_ms,
@@ -308,4 +316,5 @@ def _summary(answer: Answer) -> Summary:
         answer.limits,
         answer.status,
         answer.limit,
+        proven,
     )

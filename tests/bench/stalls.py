@@ -86,7 +86,14 @@ async def _all(url: str) -> None:
     await _watched("a prompt", _prompt(url))
     listed = json.dumps({"data": [{"id": f"maker/model-{n}", "about": "x" * 2_000} for n in range(1_900)]}).encode()
     numbers = b'{"data":[' + b"1," * 1_900_000 + b"1]}"
+    short = json.dumps({"data": [{"id": f"m{n}"} for n in range(74_000)]}).encode()
+    many = json.dumps({"data": [{"id": f"m{n}"} for n in range(37_000)]}).encode()
+    long_names = json.dumps({"data": [{"id": f"maker/{n}-" + "model-" * 30} for n in range(5_000)]}).encode()
+    lines = b"application/json\r\n" + b"".join(b"x-%d: y\r\n" % n for n in range(7_000)) + b"\r\n{}"
     big = {
+        "check: 7,000 header lines": (lines, 1, False),
+        "prompt: 7,000 header lines": (lines, 1, True),
+        "check: 74,000 models": (b"application/json\r\n\r\n" + short, 1, False),
         "check: a list of models of 4 MB": (b"application/json\r\n\r\n" + listed, 1, False),
         "check: 4 MB of numbers": (b"application/json\r\n\r\n" + numbers, 1, False),
         "check: 50 MB": (b"application/json\r\n\r\n" + b" " * 1_000_000, 50, False),
@@ -101,6 +108,10 @@ async def _all(url: str) -> None:
         if prompted:
             checked.close()
         await _watched(name, _prompt(server.url) if prompted else checked)
+        server.stop()
+    for name, answer in {"37,000 short names": many, "5,000 long names": long_names}.items():
+        server = RawServer(_HEAD + b"application/json\r\n\r\n" + answer)
+        await _watched(f"models to choose: {name}", prompts.models(make_key(server.url), _SECRET, timeout_s=20))
         server.stop()
 
 
