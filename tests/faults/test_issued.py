@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow  # a server and a command each
 
-EVERY = int(os.environ.get("KEYTUI_TEST_ISSUED_EVERY", "47"))
+EVERY = int(os.environ.get("KEYTUI_TEST_ISSUED_EVERY", "61"))
 """Of the lines of the whole table, every so many is made."""
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.faults.flows import ADDED, NEW, OLD, have_old, rotate
 from tests.faults.moving import reopen_both, to_os, two_stores
 from tests.storage.killing import killed_at
 from tests.stores import fields
 
 if TYPE_CHECKING:
-    import pytest
-
     from keytui.model import Secret
     from keytui.settings import Settings
 
@@ -21,6 +21,7 @@ def migrate(settings: Settings, identity: Secret) -> None:
     to_os(reopen_both(settings, identity))
 
 
+@pytest.mark.slow
 def test_killed_at_any_step_running_it_again_ends_it(
     settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -281,7 +281,7 @@ class Machine(RuleBasedStateMachine):
                 raise Killed
 
 
-@pytest.mark.parametrize("examples", [25, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [10, pytest.param(150, marks=pytest.mark.slow)])
 def test_a_store_is_a_dictionary(examples: int) -> None:
     run_state_machine_as_test(
         Machine,
