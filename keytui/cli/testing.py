@@ -184,6 +184,7 @@ async def _ask(
                 if not options.json:
                     _print_piece(part.text)
         verdict = _proven(summary)
+        code = _code(verdict)
     except (KeyRefused, ProviderUnreachable) as error:
         verdict, summary, code = error.verdict, None, error.exit_code
     answer = "".join(pieces)

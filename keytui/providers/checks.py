@@ -25,12 +25,16 @@ if TYPE_CHECKING:
     from keytui.providers.probes import Found, Question
     from keytui.providers.sdk import KeyClient
 
-_LONG_BODY = 200_000  # bytes; parsing more than this would be felt in the interface
+_LONG_BODY = 50_000  # bytes; parsing more than this would be felt in the interface
 _MOST_VALUES = 150_000  # OpenRouter's list of models, the longest known, has about 40,000
 _OF_A_CONTAINER = 3  # an object or an array takes as long to parse as three other values
-_KNOCK_SECONDS = 2.0  # an answered prompt waits so long for its verdict
+_LONGEST_NUMBER = 40  # digits; 4,300, which Python still reads, take as long as a thousand short numbers
+_KNOCK_SECONDS = 1.0  # an answered prompt waits so long for its verdict, at most twice
 _READ_AFTER_THE_KEY = frozenset({400, 404, 405, 406, 409, 411, 413, 415, 422, 500, 501})
 """What servers answer to a request that is none, once they have nothing against the key."""
+
+
+_UNSAID = "Whether it looks at the key is not known. Try a test prompt, or ask who runs it."
 
 
 class Reply(NamedTuple):
@@ -92,12 +96,24 @@ def probe_of(key: Key) -> tuple[Provider, Probe]:
     """Return whose rules a key follows, and its probe.
 
     The provider decides, so that a key checked through a gateway keeps its probe; a custom key at a known provider's
-    host follows that provider.
+    host follows that provider. Elsewhere than at the provider's own address or on this machine nothing says that the
+    server looks at keys.
     """
     provider = catalog.provider(key.provider)
     if not provider.checks_keys:
         provider = catalog.by_address(client.base_url_of(key)) or provider
+    elif key.kind == "api" and not _is_at_home(client.base_url_of(key), provider):
+        provider = provider._replace(checks_keys=False)
     return provider, provider.admin_probe if key.kind == "admin" else provider.probe
+
+
+def _is_at_home(base_url: str, provider: Provider) -> bool:
+    """Whether an address is the provider's own, or on this machine and nobody else's known one."""
+    known = catalog.by_address(base_url)
+    if known is not None:
+        return known.id == provider.id
+    host = (urlsplit(base_url).hostname or "").lower()
+    return client.is_loopback(host) or client.is_own_host(host, provider.id)
 
 
 class _Asked(NamedTuple):
@@ -117,41 +133,49 @@ async def _probe(asked: _Asked, probe: Probe, *, prompts: bool) -> tuple[Reply, 
     if reply.status == 404 and probe in ("openrouter_key", "xai_key", "deepseek_balance"):
         # A gateway in front of the provider that knows the common paths alone.
         question, asked = probes.MODELS, asked._replace(provider=asked.provider._replace(checks_keys=False))
-        reply = await ask(asked.opened, question.path, asked.provider, asked.secret)
+        address = question.path
+        reply = await ask(asked.opened, address, asked.provider, asked.secret)
     found = _judge(reply, question, asked.provider, asked.host)
     if found[0] == "valid" and not asked.provider.checks_keys:
-        return await _compare(asked, reply, found, prompts=prompts and probe == "models")
+        bare = await _attempt(asked, address, _share(asked), keyless=True)
+        if not probes.lists_models(question):
+            return reply, found if _refuses(bare) else ("unknown", f"The server answered. {_UNSAID}", found[2])
+        return await _compare(asked, reply, found, bare, prompts=prompts and probe == "models")
     return reply, found
 
 
-async def _compare(asked: _Asked, reply: Reply, found: Found, *, prompts: bool) -> tuple[Reply, Found]:
-    """Ask a server that may answer anyone once more without the key: what it says then is what the key is worth.
+def _share(asked: _Asked) -> float:
+    """Return a part of the time that is left, for one more request: one who keeps strangers waiting has answered."""
+    return (asked.until - asyncio.get_running_loop().time()) / 4
 
-    Each of these requests has a part of the time that is left: a server that keeps strangers waiting has answered.
+
+async def _compare(
+    asked: _Asked, reply: Reply, found: Found, bare: Reply | None, *, prompts: bool
+) -> tuple[Reply, Found]:
+    """Say what a list is worth that came with the key, from what came without it.
 
     Args:
         asked: Who is asked.
         reply: The list of models that came with the key.
         found: What is said of it when there is nothing to compare it with.
+        bare: What came without the key, or None.
         prompts: Where anyone gets the list, find out whether anyone's prompts are taken.
     """
-    share = (asked.until - asyncio.get_running_loop().time()) / 4
-    bare = await _attempt(asked, probes.MODELS.path, share, keyless=True)
     count = probes.counted(reply.body)
-    if bare is not None and _status(bare) in (401, 403):
+    if _refuses(bare):
         return reply, ("valid", f"The key works and can list {count}.", found[2])
     listed = bare is not None and bare.error is None and probes.model_ids(bare.body) is not None
     if listed and prompts:
-        guarded = await _knock(asked, reply, found, share)
+        guarded = await _knock(asked, reply, found, _share(asked))
         if guarded is not None:
             return guarded
     if client.is_loopback(urlsplit(str(asked.opened.base_url)).hostname or "") or asked.provider.placeholders:
         detail = f"The server lists its {count} without a key too: it may need none."
         return reply, ("valid", detail, found[2]) if listed else found
     if listed:
-        detail = f"The server lists its {count} to anyone, which proves nothing. Send a test prompt to try the key."
+        detail = f"The server lists its {count} to anyone, which proves nothing. Try a test prompt, or ask who runs it."
     else:
-        detail = f"The server lists {count}; whether it looks at the key is not known. Send a test prompt to try it."
+        detail = f"The server lists {count}. {_UNSAID}"
     return reply, ("unknown", detail, found[2])
 
 
@@ -162,7 +186,7 @@ async def _knock(asked: _Asked, reply: Reply, found: Found, share: float) -> tup
     object is no prompt, so it costs nothing.
     """
     bare = await _attempt(asked, probes.PROMPT_PATH, share, keyless=True, body={})
-    if bare is None or _status(bare) not in (401, 403):
+    if not _refuses(bare):
         return None
     count = probes.counted(reply.body)
     kept = await _attempt(asked, probes.PROMPT_PATH, share, body={})
@@ -179,17 +203,26 @@ async def _knock(asked: _Asked, reply: Reply, found: Found, share: float) -> tup
     return kept, (*said, found[2])
 
 
-async def proves_key(opened: KeyClient, key: Key, secret: Secret) -> bool:
+async def proves_key(opened: KeyClient, key: Key, secret: Secret, timeout_s: float) -> bool:
     """Whether a prompt that was answered proves the key: a server that may answer anyone is asked without it.
 
     No request is made where the provider looks at every key, or the server is the person's own and may need none.
+    HTTP 403 can be about a prompt that is empty: with the key it must not come again.
     """
     provider, _probe = probe_of(key)
     address = urlsplit(client.base_url_of(key))
     if provider.checks_keys or provider.placeholders or client.is_loopback(address.hostname or ""):
         return True
     asked = _Asked(opened, provider, secret, address.netloc, 0)
-    bare = await _attempt(asked, probes.PROMPT_PATH, _KNOCK_SECONDS, keyless=True, body={})
+    seconds = min(_KNOCK_SECONDS, timeout_s)
+    bare = await _attempt(asked, probes.PROMPT_PATH, seconds, keyless=True, body={})
+    if bare is None or _status(bare) != 403:
+        return _refuses(bare)
+    kept = await _attempt(asked, probes.PROMPT_PATH, seconds, body={})
+    return kept is not None and not _refuses(kept)
+
+
+def _refuses(bare: Reply | None) -> bool:
     return bare is not None and _status(bare) in (401, 403)
 
 
@@ -271,7 +304,7 @@ def _headers(plain: tuple[tuple[str, str], ...], key_header: str, secret: Secret
 
 def _judge(reply: Reply, question: Question, provider: Provider, host: str) -> Found:
     if reply.error is not None:
-        word, detail = mapping.judge(reply.error, host)
+        word, detail = mapping.judge(reply.error, host, checks_keys=provider.checks_keys)
         return word, detail, None
     found = question.read(reply.body, provider)
     if found is None:
@@ -285,12 +318,17 @@ def parse(body: bytes) -> object:
     Parsing holds the interpreter even in a thread: a million numbers would stop the interface for half a second.
     """
     containers = body.count(b"[") + body.count(b"{")
-    if body.count(b",") + _OF_A_CONTAINER * containers > _MOST_VALUES:
+    if body.count(b",") + body.count(b":") + _OF_A_CONTAINER * containers > _MOST_VALUES:
         return None
     try:
-        return json.loads(body)
+        return json.loads(body, parse_int=_whole_number)
     except (ValueError, RecursionError):
         return None
+
+
+def _whole_number(digits: str) -> int:
+    """Read a number; one that is longer than any that is sent is as large as the longest."""
+    return int(digits[:_LONGEST_NUMBER])
 
 
 def _verdict(word: VerdictWord, detail: str) -> Verdict:

@@ -148,7 +148,7 @@ def judge(
     if (answer.status == 429 and answer.form in ("api", "json")) or answer.code in signs.PACE:
         return "rate_limited", f"{_too_many(answer, host)} {_wait(answer.retry_after)}"
     if answer.status in (400, 401, 403, None):
-        found = _judge_refusal(answer, host)
+        found = _judge_refusal(answer, host, checks_keys=checks_keys)
     else:
         found = _judge_status(answer.status, answer, host)
     if begun and found[0] == "unknown":
@@ -168,7 +168,7 @@ def _too_many(answer: Answer, host: str) -> str:
     return f"{host} got too many requests and did not say whether the key works."
 
 
-def _judge_refusal(answer: Answer, host: str) -> Finding:
+def _judge_refusal(answer: Answer, host: str, *, checks_keys: bool) -> Finding:
     if answer.form == "page":
         return (
             "unknown",
@@ -177,6 +177,11 @@ def _judge_refusal(answer: Answer, host: str) -> Finding:
     if signs.refuses(answer):
         return _refused(answer, host)
     sign = signs.shown(signs.REFUSALS, answer)
+    if sign is signs.IP and not checks_keys:
+        return (
+            "unknown",
+            f"{host} does not serve this IP address and did not say whether the key works. Ask who runs it.",
+        )
     return (sign.word, sign.sentence) if sign is not None else _judge_key(answer, host)
 
 

@@ -41,15 +41,18 @@ def judge_failure(error: BaseException, host: str, timeout_s: float, *, begun: b
     untrusted = next((each for each in found if isinstance(each, ssl.SSLCertVerificationError)), None)
     if untrusted is not None:
         return "unreachable", _CERTIFICATES.get(untrusted.verify_code, _NOT_TRUSTED).format(host=host)
-    if not begun and any(_is_no_http(each) for each in found):
-        return "unknown", f"{host} sent something that is not HTTP. Check the base URL."
+    unread = None if begun else next((each for each in found if _is_unreadable(each)), None)
+    if unread is not None:
+        if "illegal status line" in str(unread):
+            return "unknown", f"{host} sent something that is not HTTP. Check the base URL."
+        return "unknown", f"{host} sent HTTP that is broken or has very long headers. Is there a proxy between?"
     for kinds, word, sentence in (*(_cuts() if begun else ()), *_failures()):
         if any(isinstance(each, kinds) for each in found):
             return word, sentence.format(host=host, timeout=f"{timeout_s:g}")
     return "unknown", f"{host} answered something that keytui does not understand. Check the base URL."
 
 
-def _is_no_http(error: BaseException) -> bool:
+def _is_unreadable(error: BaseException) -> bool:
     """Whether an answer could not be read as HTTP; connections that ended have the same class."""
     import httpx2
 

@@ -158,10 +158,15 @@ QUESTIONS: dict[Probe, Question] = {
 }
 
 
+def lists_models(question: Question) -> bool:
+    """Whether a probe asks for a list of models."""
+    return question.read is _read_models
+
+
 def list_path(provider: Provider) -> str:
     """Return what to ask a provider for to get the list of its models."""
     question = QUESTIONS[provider.probe]
-    return question.path if question.read is _read_models else MODELS.path
+    return question.path if lists_models(question) else MODELS.path
 
 
 PROMPT_PATH = "/chat/completions"

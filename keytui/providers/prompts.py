@@ -36,7 +36,7 @@ ANSWER_LIMIT = 20_000
 _AFTER_THE_END = 1.0
 """Seconds to wait for usage and [DONE] once a provider has said why the answer ended: they come with it or not."""
 
-_UNPROVEN = "Whether the server looks at the key is not known."
+_UNPROVEN = "The server may answer anyone, which proves nothing of the key: ask who runs it."
 
 
 class Delta(NamedTuple):
@@ -77,16 +77,17 @@ class Summary(NamedTuple):
 
     @property
     def remark(self) -> str:
-        """One sentence on an answer that ended otherwise than by itself, or proves nothing of the key, or ""."""
+        """What is odd about an answer: that it ended otherwise than by itself, or proves nothing of the key; or ""."""
+        return " ".join(each for each in (self._said_of_end(), "" if self.proven else _UNPROVEN) if each)
+
+    def _said_of_end(self) -> str:
         if self.finish_reason == TOO_LONG:
             return f"Only the first {ANSWER_LIMIT:,} characters are shown."
         if self.finish_reason == "length":
             return self._said_of_length()
         if self.finish_reason == "content_filter":
             return "The provider's content filter ended the answer."
-        if self.ttft_ms is None:
-            return "The answer has no text."
-        return "" if self.proven else _UNPROVEN
+        return "" if self.ttft_ms is not None else "The answer has no text."
 
     def _said_of_length(self) -> str:
         if self.limit is not None and not self._is_far_below(self.limit):
@@ -150,7 +151,14 @@ async def stream(
                     yield Delta(piece)
             failure = _unfinished(key, answer)
             if failure is None:
-                yield _summary(answer, proven=await checks.proves_key(opened, key, secret))
+                stopped: asyncio.CancelledError | None = None
+                try:
+                    proven = await checks.proves_key(opened, key, secret, timeout_s)
+                except asyncio.CancelledError as error:
+                    proven, stopped = False, error  # the answer is whole all the same
+                yield _summary(answer, proven=proven)
+                if stopped is not None:
+                    raise stopped
     except (KeyRefused, ProviderUnreachable):
         raise
     except Exception as error:  # a server can make the libraries raise nearly anything

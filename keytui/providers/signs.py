@@ -58,9 +58,9 @@ _LIMIT_REACHED = re.compile(
 
 # OpenAI, then what gateways say: some name the address, in brackets or not.
 _IP = re.compile(
-    r"\bip (?:address )?(?:[(\[]?[\da-f.:]{3,45}[)\]]?,? )?(?:is )?"
-    r"not (?:authorized|allowed|permitted|(?:on|in) (?:the|your|its) allow)"
-    r"|\bip address restriction|\bunauthorized (?:source |client )?ip\b"
+    r"\bip(?: address(?:es)?)?:? (?:[(\['\"`]?[\da-f.:/]{3,45}[)\]'\"`]?,? )?(?:is |has )?not (?:been )?"
+    r"(?:authorized|allowed|permitted|allowlisted|whitelisted|(?:on|in) [^.]{0,40}(?:allow|white)[ -]?list)"
+    r"|\bip address restriction"
 )
 
 MONEY = (
@@ -101,6 +101,14 @@ MONEY = (
 NO_MONEY = MONEY[3]
 """What HTTP 402 means when nothing more is said."""
 
+IP = Sign(
+    "restricted",
+    "The key is accepted from certain IP addresses only, and this is none of them. Add it at the provider.",
+    ("ip_not_authorized", "ip_not_allowed"),
+    _IP,
+)
+"""Said by a provider that knows the key, or by a gateway before it looked at any."""
+
 REFUSALS = (
     Sign(
         "restricted",
@@ -126,12 +134,7 @@ REFUSALS = (
         "The key is good, but restricted: it may not do this. Its permissions are set at the provider.",
         text=re.compile("missing scopes|insufficient permissions for this operation"),
     ),
-    Sign(
-        "restricted",
-        "The key is accepted from certain IP addresses only, and this is none of them. Add it at the provider.",
-        ("ip_not_authorized", "ip_not_allowed", "ip_restricted"),
-        _IP,
-    ),
+    IP,
     Sign(
         "unknown",
         "The provider does not serve this country or region and did not look at the key. Try where it does.",

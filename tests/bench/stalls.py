@@ -89,12 +89,16 @@ async def _all(url: str) -> None:
     short = json.dumps({"data": [{"id": f"m{n}"} for n in range(74_000)]}).encode()
     many = json.dumps({"data": [{"id": f"m{n}"} for n in range(37_000)]}).encode()
     long_names = json.dumps({"data": [{"id": f"maker/{n}-" + "model-" * 30} for n in range(5_000)]}).encode()
-    lines = b"application/json\r\n" + b"".join(b"x-%d: y\r\n" % n for n in range(7_000)) + b"\r\n{}"
+    lines = b"application/json\n" + b"a:\n" * 5_000 + b"\n{}"
+    digits = b'{"data":[' + b",".join([b"9" * 4_300] * 900) + b"]}"
+    names = json.dumps({f"k{n}": 1 for n in range(149_000)}).encode()
     big = {
-        "check: 7,000 header lines": (lines, 1, False),
-        "prompt: 7,000 header lines": (lines, 1, True),
+        "check: 5,000 header lines": (lines, 1, False),
+        "prompt: 5,000 header lines": (lines, 1, True),
         "check: 74,000 models": (b"application/json\r\n\r\n" + short, 1, False),
         "check: a list of models of 4 MB": (b"application/json\r\n\r\n" + listed, 1, False),
+        "check: 900 numbers of 4,300 digits": (b"application/json\r\n\r\n" + digits, 1, False),
+        "check: 149,000 names": (b"application/json\r\n\r\n" + names, 1, False),
         "check: 4 MB of numbers": (b"application/json\r\n\r\n" + numbers, 1, False),
         "check: 50 MB": (b"application/json\r\n\r\n" + b" " * 1_000_000, 50, False),
         "prompt: 4 MB of JSON": (b"application/json\r\n\r\n" + listed, 1, True),

@@ -162,6 +162,20 @@ def test_a_model_that_is_not_there_is_6_and_leaves_the_key_valid(keytui: Command
     assert json.loads(keytui("show", "work", "--json").out)["verdict"] == "valid"
 
 
+def test_an_answer_that_proves_nothing_of_the_key_is_6_and_says_so(
+    keytui: Commands, server: DemoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unproven(*_asked: object) -> bool:
+        return False
+
+    add(keytui, server, "work", FIRST)
+    monkeypatch.setattr(checks, "proves_key", unproven)
+    ran = keytui("test", "work", "--prompt", "Say hello in one word")
+    assert (ran.code, ran.out) == (6, "Hello.\n")
+    assert "proves nothing of the key" in ran.err
+    assert json.loads(keytui("show", "work", "--json").out)["verdict"] is None
+
+
 def test_a_cut_answer_is_6_and_shows_what_came(keytui: Commands, server: DemoServer) -> None:
     add(keytui, server, "work", FIRST, "cut")
     ran = keytui("test", "work", "--prompt", "Say hello")

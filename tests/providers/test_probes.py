@@ -257,6 +257,47 @@ async def test_list_elsewhere_that_cannot_be_compared_leaves_the_key_unknown(mon
     assert "is not known" in verdict.detail
 
 
+class _Gateway(RawServer):
+    """Answers probes that come with a key as the provider does; those without one get `bare`."""
+
+    def __init__(self, body: object, bare: bytes) -> None:
+        self._body, self._bare = json.dumps(body).encode(), bare
+        super().__init__(b"")
+
+    def _send(self, connection: socket.socket) -> None:
+        with_key = any(name in self.received[-1].lower() for name in (b"authorization:", b"x-api-key:"))
+        connection.sendall(http("200 OK", self._body, "Connection: close") if with_key else self._bare)
+
+
+_LIST = {"data": [{"id": "a"}]}
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "bare", "word"),
+    [
+        ("openai", _LIST, "401 Unauthorized", "valid"),
+        ("openai", _LIST, "200 OK", "unknown"),
+        ("anthropic", _LIST, "401 Unauthorized", "valid"),
+        ("anthropic", _LIST, "200 OK", "unknown"),
+        ("openrouter", {"data": {"usage": 1}}, "401 Unauthorized", "valid"),
+        ("openrouter", {"data": {"usage": 1}}, "200 OK", "unknown"),
+        ("deepseek", {"is_available": False}, "200 OK", "no_quota"),
+    ],
+)
+async def test_server_elsewhere_proves_a_key_of_any_provider_only_if_it_refuses_strangers(
+    provider: str, body: object, bare: str, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "is_loopback", lambda _host: False)
+    running = _Gateway(body, http(bare, json.dumps(body).encode(), "Connection: close"))
+    try:
+        key = make_key(running.url, provider)._replace(allow_http=True)
+        verdict = await checks.check(key, SECRET, timeout_s=PATIENCE)
+    finally:
+        running.stop()
+    assert verdict.word == word
+    assert SECRET.reveal().encode() not in running.received[-1] or word == "no_quota"
+
+
 @pytest.mark.parametrize("provider", ["openrouter", "xai", "deepseek"])
 async def test_gateway_without_the_providers_own_path_is_asked_for_models(
     raw_server: Callable[..., RawServer], provider: str

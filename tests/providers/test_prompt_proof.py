@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,28 +19,35 @@ if TYPE_CHECKING:
 
 PATIENCE = 20.0
 _CHOICE = {"message": {"content": "Hello"}, "finish_reason": "stop"}
-_ANSWER = http("200 OK", json.dumps({"choices": [_CHOICE]}).encode(), "Connection: close")
+_ANSWER = http("200 OK", json.dumps({"choices": [_CHOICE]}).encode(), "Connection: close", "Set-Cookie: session=good")
 
 
 class _Door(RawServer):
-    """Answers prompts that come with a key; those without one get `bare`, or with None no answer."""
+    """Answers prompts that come with a key; those without one get `bare`, or with None no answer.
 
-    def __init__(self, bare: bytes | None) -> None:
-        self._bare = bare
+    Args:
+        bare: What is sent to those without a key.
+        empty: What is sent to an empty prompt with a key.
+    """
+
+    def __init__(self, bare: bytes | None, empty: bytes) -> None:
+        self._bare, self._empty = bare, empty
+        self.knocked = threading.Event()
         super().__init__(b"")
 
     def _send(self, connection: socket.socket) -> None:
         if b"\r\nauthorization:" in self.received[-1].lower():
-            connection.sendall(_ANSWER)
+            connection.sendall(self._empty if self.received[-1].endswith(b"\r\n\r\n{}") else _ANSWER)
         elif self._bare is None:
+            self.knocked.set()
             self._ended.wait()
         else:
             connection.sendall(self._bare)
 
 
 @contextlib.contextmanager
-def _door(bare: bytes | None) -> Iterator[_Door]:
-    running = _Door(bare)
+def _door(bare: bytes | None, empty: bytes = _ANSWER) -> Iterator[_Door]:
+    running = _Door(bare, empty)
     try:
         yield running
     finally:
@@ -52,41 +61,92 @@ async def _summary(url: str, provider: str = "custom") -> prompts.Summary:
     return parts[-1]
 
 
-@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
-async def test_answer_of_a_server_that_refuses_strangers_proves_the_key(
-    status: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The servers of these tests lie elsewhere, as far as keytui knows."""
     monkeypatch.setattr(client, "is_loopback", lambda _host: False)
-    with _door(http(status, b"{}", "Connection: close")) as running:
-        summary = await _summary(running.url)
+
+
+_NO_PROMPT = b'{"error":{"message":"no messages"}}'
+
+
+@pytest.mark.usefixtures("away")
+@pytest.mark.parametrize("provider", ["custom", "openai", "openrouter"])
+async def test_answer_of_a_server_that_refuses_strangers_proves_the_key(provider: str) -> None:
+    with _door(http("401 Unauthorized", b"{}", "Connection: close")) as running:
+        summary = await _summary(running.url, provider)
     assert (summary.verdict.word, summary.remark) == ("valid", "")
     _prompt, bare = running.received
     assert b"authorization" not in bare.lower()
     assert bare.endswith(b"\r\n\r\n{}")
 
 
+@pytest.mark.usefixtures("away")
+@pytest.mark.parametrize(("kept", "word"), [("400 Bad Request", "valid"), ("403 Forbidden", "unknown")])
+async def test_answer_that_is_forbidden_to_strangers_proves_the_key_if_the_key_changes_that(
+    kept: str, word: str
+) -> None:
+    with _door(
+        http("403 Forbidden", b"{}", "Connection: close"), http(kept, _NO_PROMPT, "Connection: close")
+    ) as running:
+        assert (await _summary(running.url)).verdict.word == word
+    assert len(running.received) == 3
+
+
+@pytest.mark.usefixtures("away")
+@pytest.mark.parametrize("provider", ["custom", "openai", "openrouter"])
 @pytest.mark.parametrize(
     "bare",
-    [_ANSWER, http("400 Bad Request", b'{"error":{"message":"no messages"}}', "Connection: close"), None],
+    [_ANSWER, http("400 Bad Request", _NO_PROMPT, "Connection: close"), None],
     ids=["answers", "reads first", "is silent"],
 )
 async def test_answer_of_a_server_elsewhere_that_anyone_may_get_leaves_the_key_unknown(
-    bare: bytes | None, monkeypatch: pytest.MonkeyPatch
+    bare: bytes | None, provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "is_loopback", lambda _host: False)
     monkeypatch.setattr("keytui.providers.checks._KNOCK_SECONDS", 0.2)
     with _door(bare) as running:
-        summary = await _summary(running.url)
+        summary = await _summary(running.url, provider)
     assert summary.verdict.word == "unknown"
-    assert "looks at the key is not known" in summary.verdict.detail
-    assert "looks at the key is not known" in summary.remark
+    assert "proves nothing of the key" in summary.verdict.detail
+    assert "proves nothing of the key" in summary.remark
 
 
-@pytest.mark.parametrize(("provider", "away"), [("openai", True), ("ollama", True), ("custom", False)])
-async def test_answer_of_a_provider_or_of_ones_own_server_is_believed(
-    provider: str, away: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("away")
+async def test_cookie_that_came_with_the_key_does_not_stand_for_it() -> None:
+    with _door(_ANSWER) as running:
+        await _summary(running.url)
+    assert b"session=good" not in running.received[-1]
+
+
+@pytest.mark.usefixtures("away")
+async def test_answer_that_is_whole_stays_so_when_its_proof_is_stopped() -> None:
+    with _door(None) as running:
+        key = make_key(running.url, "custom", model="m")._replace(allow_http=True)
+        parts: list[object] = []
+
+        async def ask() -> None:
+            async for part in prompts.stream(key, SECRET, "Hello", timeout_s=PATIENCE):
+                parts.append(part)
+
+        asking = asyncio.create_task(ask())
+        assert await asyncio.to_thread(running.knocked.wait, PATIENCE)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert isinstance(parts[-1], prompts.Summary)
+
+
+async def test_answer_at_the_limit_proves_no_more() -> None:
+    summary = prompts.Summary("m", 1, None, None, "length", None, limit=1_024, proven=False)
+    assert "limit of 1,024 tokens" in summary.remark
+    assert "proves nothing" in summary.remark
+
+
+@pytest.mark.parametrize(("provider", "here"), [("ollama", False), ("custom", True), ("openai", True)])
+async def test_answer_of_ones_own_server_is_believed(
+    provider: str, here: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "is_loopback", lambda _host: not away)
+    monkeypatch.setattr(client, "is_loopback", lambda _host: here)
     with _door(_ANSWER) as running:
         assert (await _summary(running.url, provider)).verdict.word == "valid"
     assert len(running.received) == 1

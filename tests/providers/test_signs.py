@@ -103,10 +103,10 @@ SAID = (
     Said(401, {"error": {"code": "ip_not_authorized", "message": "x"}}, "restricted", "IP addresses"),
     Said(401, {"error": {"message": "Your IP address 192.0.2.7 is not authorized."}}, "restricted", "IP addresses"),
     Said(401, {"error": {"message": "IP (2001:db8::7) not in the allowlist"}}, "restricted", "IP addresses"),
-    Said(
-        403, {"error": {"message": "client IP is not allowed", "code": "ip_restricted"}}, "restricted", "IP addresses"
-    ),
-    Said(401, {"error": {"message": "Unauthorized source IP address"}}, "restricted", "IP addresses"),
+    Said(401, {"error": {"message": "IP address: '1.2.3.4/32' has not been allowed"}}, "restricted", "IP addresses"),
+    Said(403, {"error": {"message": "IP 1.2.3.4 is not in its allow-list"}}, "restricted", "IP addresses"),
+    Said(403, {"error": {"message": "Client IP not in allowlist"}}, "restricted", "IP addresses"),
+    Said(403, {"error": {"message": "Client IP not in allowlist"}}, "unknown", "this IP address", checks=False),
     # A key that is refused is refused, whatever else the sentence says.
     Said(401, {"error": {"code": "invalid_api_key", "message": _IP_LOGGED}}, "invalid", "does not accept"),
     Said(403, {"error": {"type": "x", "message": _IP_LOGGED}}, "invalid", "does not accept"),
