@@ -41,6 +41,7 @@ def outcome(store: Keystore, key_id: int) -> Secret | None:
         return None
 
 
+@pytest.mark.slow
 def test_a_changed_secret_file_is_an_error_or_the_secret(settings: Settings) -> None:
     store, secret = unlocked_vault_store(settings), fake_key()
     key = store.add(fields(), secret)
