@@ -266,7 +266,7 @@ def _numbers(summary: Summary) -> str:
         parts.append(f"{summary.tokens_per_s:.0f} tokens/s")
     if summary.usage and "total_tokens" in summary.usage:
         parts.append(f"{summary.usage['total_tokens']} tokens")
-    if summary.finish_reason not in (None, "stop") and not summary.remark:
+    if summary.finish_reason not in (None, "stop") and not summary.ending:
         parts.append(f"ended by: {summary.finish_reason}")
     if summary.limits:
         parts.append(summary.limits)

@@ -29,7 +29,7 @@ _LONG_BODY = 50_000  # bytes; parsing more than this would be felt in the interf
 _MOST_VALUES = 150_000  # OpenRouter's list of models, the longest known, has about 40,000
 _OF_A_CONTAINER = 3  # an object or an array takes as long to parse as three other values
 _LONGEST_NUMBER = 40  # digits; 4,300, which Python still reads, take as long as a thousand short numbers
-_KNOCK_SECONDS = 1.0  # an answered prompt waits so long for its verdict, at most twice
+_KNOCK_SECONDS = 2.0  # an answered prompt waits so long for each request that its verdict takes
 _READ_AFTER_THE_KEY = frozenset({400, 404, 405, 406, 409, 411, 413, 415, 422, 500, 501})
 """What servers answer to a request that is none, once they have nothing against the key."""
 
@@ -130,12 +130,14 @@ async def _probe(asked: _Asked, probe: Probe, *, prompts: bool) -> tuple[Reply, 
     question = probes.QUESTIONS[probe]
     address = question.address(str(asked.opened.base_url))
     reply = await ask(asked.opened, address, asked.provider, asked.secret)
-    if reply.status == 404 and probe in ("openrouter_key", "xai_key", "deepseek_balance"):
+    found = _judge(reply, question, asked.provider, asked.host)
+    strange = not asked.provider.checks_keys and found[0] in ("unknown", "invalid")
+    if probe in ("openrouter_key", "xai_key", "deepseek_balance") and (reply.status == 404 or strange):
         # A gateway in front of the provider that knows the common paths alone.
         question, asked = probes.MODELS, asked._replace(provider=asked.provider._replace(checks_keys=False))
         address = question.path
         reply = await ask(asked.opened, address, asked.provider, asked.secret)
-    found = _judge(reply, question, asked.provider, asked.host)
+        found = _judge(reply, question, asked.provider, asked.host)
     if found[0] == "valid" and not asked.provider.checks_keys:
         bare = await _attempt(asked, address, _share(asked), keyless=True)
         if not probes.lists_models(question):
@@ -194,6 +196,9 @@ async def _knock(asked: _Asked, reply: Reply, found: Found, share: float) -> tup
         detail = "The server takes no prompts without a key, and did not say whether this one is right. Try it again."
         return reply, ("unknown", detail, found[2])
     said: mapping.Finding = ("valid", "") if kept.error is None else mapping.judge(kept.error, asked.host)
+    if said[0] != "invalid" and kept.error is not None and bare is not None and kept.error == bare.error:
+        detail = f"{asked.host} refuses prompts with this key as it does without one. Ask who runs it."
+        return kept, ("unknown", detail, found[2])
     if _status(kept) == 401 and said[0] in ("invalid", "unknown"):
         detail = f"{asked.host} lists its models to anyone, but takes no prompts with this key. Look up the right one."
         return kept, ("invalid", detail, found[2])
@@ -207,7 +212,8 @@ async def proves_key(opened: KeyClient, key: Key, secret: Secret, timeout_s: flo
     """Whether a prompt that was answered proves the key: a server that may answer anyone is asked without it.
 
     No request is made where the provider looks at every key, or the server is the person's own and may need none.
-    HTTP 403 can be about a prompt that is empty: with the key it must not come again.
+    HTTP 403 can be about a prompt that is empty: with the key it must not come again. Where an empty prompt is read
+    before the key, the list of models shows whether strangers are refused.
     """
     provider, _probe = probe_of(key)
     address = urlsplit(client.base_url_of(key))
@@ -216,10 +222,14 @@ async def proves_key(opened: KeyClient, key: Key, secret: Secret, timeout_s: flo
     asked = _Asked(opened, provider, secret, address.netloc, 0)
     seconds = min(_KNOCK_SECONDS, timeout_s)
     bare = await _attempt(asked, probes.PROMPT_PATH, seconds, keyless=True, body={})
-    if bare is None or _status(bare) != 403:
-        return _refuses(bare)
-    kept = await _attempt(asked, probes.PROMPT_PATH, seconds, body={})
-    return kept is not None and not _refuses(kept)
+    if bare is not None and _status(bare) == 401:
+        return True
+    if _refuses(bare):
+        kept = await _attempt(asked, probes.PROMPT_PATH, seconds, body={})
+        if kept is not None and not _refuses(kept):
+            return True
+    listed = await _attempt(asked, probes.list_path(provider), seconds, keyless=True)
+    return listed is not None and _status(listed) == 401
 
 
 def _refuses(bare: Reply | None) -> bool:
@@ -266,7 +276,10 @@ async def ask(
     import httpx2
     import openai
 
-    headers = _headers(provider.probe_headers, provider.key_header, secret)
+    if body is not None:
+        headers = headers_for_prompts(provider, secret)
+    else:
+        headers = _headers(provider.probe_headers, provider.key_header, secret)
     if keyless:
         headers = {**dict(provider.probe_headers), "Authorization": openai.Omit()}
     started = time.monotonic()

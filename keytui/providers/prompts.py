@@ -36,7 +36,7 @@ ANSWER_LIMIT = 20_000
 _AFTER_THE_END = 1.0
 """Seconds to wait for usage and [DONE] once a provider has said why the answer ended: they come with it or not."""
 
-_UNPROVEN = "The server may answer anyone, which proves nothing of the key: ask who runs it."
+_UNPROVEN = "Whether the server looks at the key is not known. Ask who runs it."
 
 
 class Delta(NamedTuple):
@@ -78,9 +78,11 @@ class Summary(NamedTuple):
     @property
     def remark(self) -> str:
         """What is odd about an answer: that it ended otherwise than by itself, or proves nothing of the key; or ""."""
-        return " ".join(each for each in (self._said_of_end(), "" if self.proven else _UNPROVEN) if each)
+        return " ".join(each for each in (self.ending, "" if self.proven else _UNPROVEN) if each)
 
-    def _said_of_end(self) -> str:
+    @property
+    def ending(self) -> str:
+        """How an answer ended, in a sentence, where it did not end by itself; or ""."""
         if self.finish_reason == TOO_LONG:
             return f"Only the first {ANSWER_LIMIT:,} characters are shown."
         if self.finish_reason == "length":
@@ -158,7 +160,10 @@ async def stream(
                     proven, stopped = False, error  # the answer is whole all the same
                 yield _summary(answer, proven=proven)
                 if stopped is not None:
-                    raise stopped
+                    try:
+                        raise stopped
+                    finally:
+                        del stopped  # it holds this frame, and so the secret
     except (KeyRefused, ProviderUnreachable):
         raise
     except Exception as error:  # a server can make the libraries raise nearly anything

@@ -56,11 +56,21 @@ _LIMIT_REACHED = re.compile(
     r"|\bspend(?:ing)? limit\b[^.]{0,40}\b(?:reached|exceeded|hit)\b"
 )
 
-# OpenAI, then what gateways say: some name the address, in brackets or not.
+# "ip" alone is intellectual property as well. Some name the address, in brackets or not.
+_THIS_IP = (
+    r"(?:(?:^|[.:;,] |\b(?:your|this|from) )(?:client |source )?ip(?: address)?|\b(?:client|source) ip"
+    r"|\bip address(?:es)?"
+    r"|\bip(?=:? [(\['\"`]?(?:\d{1,3}\.\d|[\da-f]{1,4}:[\da-f:])))"
+)
 _IP = re.compile(
-    r"\bip(?: address(?:es)?)?:? (?:[(\['\"`]?[\da-f.:/]{3,45}[)\]'\"`]?,? )?(?:is |has )?not (?:been )?"
+    _THIS_IP + r":? (?:[(\['\"`]?[\da-f.:/]{3,45}[)\]'\"`]?,? )?(?:is |has )?not (?:been )?"
     r"(?:authorized|allowed|permitted|allowlisted|whitelisted|(?:on|in) [^.]{0,40}(?:allow|white)[ -]?list)"
     r"|\bip address restriction"
+)
+_IP_BLOCKED = re.compile(
+    r"\bunauthorized (?:source |client )?ip\b|"
+    + _THIS_IP
+    + r":? (?:[(\['\"`]?[\da-f.:/]{3,45}[)\]'\"`]?,? )?(?:is |was |has been )(?:blocked|denied|banned)"
 )
 
 MONEY = (
@@ -135,6 +145,12 @@ REFUSALS = (
         text=re.compile("missing scopes|insufficient permissions for this operation"),
     ),
     IP,
+    Sign(
+        "unknown",
+        "Requests from this IP address are refused, which says nothing of the key. Ask the provider why.",
+        ("ip_restricted", "ip_blocked"),
+        _IP_BLOCKED,
+    ),
     Sign(
         "unknown",
         "The provider does not serve this country or region and did not look at the key. Try where it does.",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from keytui.storage.keystore import Keystore
 
-KILLS = int(os.environ.get("KEYTUI_TEST_KILLS", "50"))
+KILLS = int(os.environ.get("KEYTUI_TEST_KILLS", "40"))
 INSIDE = KILLS * 3 // 10
 """How many of the kills must come between the first and the last step of a write."""
 

@@ -257,6 +257,65 @@ async def test_list_elsewhere_that_cannot_be_compared_leaves_the_key_unknown(mon
     assert "is not known" in verdict.detail
 
 
+@pytest.mark.parametrize(
+    "own",
+    [
+        http("401 Unauthorized", b'{"error":{"message":"no route"}}', "Connection: close"),
+        http("403 Forbidden", b"{}", "Connection: close"),
+        http("200 OK", b"<p>", "Connection: close"),
+    ],
+    ids=["401", "403", "a page"],
+)
+@pytest.mark.parametrize("provider", ["openrouter", "xai", "deepseek"])
+async def test_gateway_elsewhere_that_does_not_know_the_providers_own_path_is_asked_for_models(
+    provider: str, own: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "is_loopback", lambda _host: False)
+    running = _Common(own)
+    try:
+        key = make_key(running.url, provider)._replace(allow_http=True)
+        verdict = await checks.check(key, SECRET, timeout_s=PATIENCE)
+    finally:
+        running.stop()
+    assert (verdict.word, verdict.models) == ("valid", 1)
+
+
+class _Common(RawServer):
+    """Knows /v1/models, which wants a key, and answers `other` to all else."""
+
+    def __init__(self, other: bytes) -> None:
+        self._other = other
+        super().__init__(b"")
+
+    def _send(self, connection: socket.socket) -> None:
+        request = self.received[-1]
+        if not request.startswith(b"GET /v1/models "):
+            connection.sendall(self._other)
+        elif b"authorization:" in request.lower():
+            connection.sendall(http("200 OK", b'{"data":[{"id":"a"}]}', "Connection: close"))
+        else:
+            connection.sendall(http("401 Unauthorized", b"{}", "Connection: close"))
+
+
+class _Blocked(RawServer):
+    """Lists its models to anyone and refuses every prompt."""
+
+    def _send(self, connection: socket.socket) -> None:
+        listed = http("200 OK", b'{"data":[{"id":"m"}]}', "Connection: close")
+        refused = http("403 Forbidden", b'{"error":{"code":"ip_not_allowed","message":"no"}}', "Connection: close")
+        connection.sendall(listed if self.received[-1].startswith(b"GET ") else refused)
+
+
+async def test_prompts_refused_with_the_key_as_without_leave_it_unknown() -> None:
+    running = _Blocked(b"")
+    try:
+        verdict = await checks.check(make_key(running.url, "llamacpp"), SECRET, timeout_s=PATIENCE)
+    finally:
+        running.stop()
+    assert (verdict.word, verdict.status) == ("unknown", 403)
+    assert "as it does without one" in verdict.detail
+
+
 class _Gateway(RawServer):
     """Answers probes that come with a key as the provider does; those without one get `bare`."""
 

@@ -28,16 +28,19 @@ class _Door(RawServer):
     Args:
         bare: What is sent to those without a key.
         empty: What is sent to an empty prompt with a key.
+        listed: What is sent to those without a key who ask for the models, or None for `bare`.
     """
 
-    def __init__(self, bare: bytes | None, empty: bytes) -> None:
-        self._bare, self._empty = bare, empty
+    def __init__(self, bare: bytes | None, empty: bytes, listed: bytes | None) -> None:
+        self._bare, self._empty, self._listed = bare, empty, listed
         self.knocked = threading.Event()
         super().__init__(b"")
 
     def _send(self, connection: socket.socket) -> None:
         if b"\r\nauthorization:" in self.received[-1].lower():
             connection.sendall(self._empty if self.received[-1].endswith(b"\r\n\r\n{}") else _ANSWER)
+        elif self._listed is not None and self.received[-1].startswith(b"GET "):
+            connection.sendall(self._listed)
         elif self._bare is None:
             self.knocked.set()
             self._ended.wait()
@@ -46,8 +49,8 @@ class _Door(RawServer):
 
 
 @contextlib.contextmanager
-def _door(bare: bytes | None, empty: bytes = _ANSWER) -> Iterator[_Door]:
-    running = _Door(bare, empty)
+def _door(bare: bytes | None, empty: bytes = _ANSWER, listed: bytes | None = None) -> Iterator[_Door]:
+    running = _Door(bare, empty, listed)
     try:
         yield running
     finally:
@@ -90,7 +93,23 @@ async def test_answer_that_is_forbidden_to_strangers_proves_the_key_if_the_key_c
         http("403 Forbidden", b"{}", "Connection: close"), http(kept, _NO_PROMPT, "Connection: close")
     ) as running:
         assert (await _summary(running.url)).verdict.word == word
-    assert len(running.received) == 3
+
+
+@pytest.mark.usefixtures("away")
+@pytest.mark.parametrize("status", ["400 Bad Request", "429 Too Many Requests", "500 Oops"])
+async def test_answer_of_a_server_that_reads_an_empty_prompt_first_is_proved_by_its_list(status: str) -> None:
+    no = http("401 Unauthorized", b"{}", "Connection: close")
+    with _door(http(status, _NO_PROMPT, "Connection: close"), listed=no) as running:
+        assert (await _summary(running.url)).verdict.word == "valid"
+    assert running.received[-1].startswith(b"GET /v1/models ")
+    assert b"authorization" not in running.received[-1].lower()
+
+
+@pytest.mark.usefixtures("away")
+async def test_proof_carries_the_key_where_the_prompt_did() -> None:
+    no, empty = (http(each, _NO_PROMPT, "Connection: close") for each in ("403 Forbidden", "400 Bad Request"))
+    with _door(no, empty) as running:
+        assert (await _summary(running.url, "anthropic")).verdict.word == "valid"
 
 
 @pytest.mark.usefixtures("away")
@@ -107,8 +126,8 @@ async def test_answer_of_a_server_elsewhere_that_anyone_may_get_leaves_the_key_u
     with _door(bare) as running:
         summary = await _summary(running.url, provider)
     assert summary.verdict.word == "unknown"
-    assert "proves nothing of the key" in summary.verdict.detail
-    assert "proves nothing of the key" in summary.remark
+    assert "looks at the key is not known" in summary.verdict.detail
+    assert "looks at the key is not known" in summary.remark
 
 
 @pytest.mark.usefixtures("away")
@@ -139,7 +158,7 @@ async def test_answer_that_is_whole_stays_so_when_its_proof_is_stopped() -> None
 async def test_answer_at_the_limit_proves_no_more() -> None:
     summary = prompts.Summary("m", 1, None, None, "length", None, limit=1_024, proven=False)
     assert "limit of 1,024 tokens" in summary.remark
-    assert "proves nothing" in summary.remark
+    assert "looks at the key is not known" in summary.remark
 
 
 @pytest.mark.parametrize(("provider", "here"), [("ollama", False), ("custom", True), ("openai", True)])
