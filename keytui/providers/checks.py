@@ -196,7 +196,8 @@ async def _knock(asked: _Asked, reply: Reply, found: Found, share: float) -> tup
         detail = "The server takes no prompts without a key, and did not say whether this one is right. Try it again."
         return reply, ("unknown", detail, found[2])
     said: mapping.Finding = ("valid", "") if kept.error is None else mapping.judge(kept.error, asked.host)
-    if said[0] != "invalid" and kept.error is not None and bare is not None and kept.error == bare.error:
+    same = kept.error is not None and bare is not None and kept.error == bare.error
+    if same and said[0] not in ("invalid", "unknown"):
         detail = f"{asked.host} refuses prompts with this key as it does without one. Ask who runs it."
         return kept, ("unknown", detail, found[2])
     if _status(kept) == 401 and said[0] in ("invalid", "unknown"):

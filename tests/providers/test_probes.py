@@ -300,14 +300,27 @@ class _Common(RawServer):
 class _Blocked(RawServer):
     """Lists its models to anyone and refuses every prompt."""
 
+    def __init__(self, refused: bytes) -> None:
+        self._refused = refused
+        super().__init__(b"")
+
     def _send(self, connection: socket.socket) -> None:
         listed = http("200 OK", b'{"data":[{"id":"m"}]}', "Connection: close")
-        refused = http("403 Forbidden", b'{"error":{"code":"ip_not_allowed","message":"no"}}', "Connection: close")
-        connection.sendall(listed if self.received[-1].startswith(b"GET ") else refused)
+        connection.sendall(listed if self.received[-1].startswith(b"GET ") else self._refused)
+
+
+async def test_wrong_key_that_is_refused_in_the_words_for_none_is_invalid() -> None:
+    running = _Blocked(http("401 Unauthorized", b"Unauthorized", "Connection: close"))
+    try:
+        verdict = await checks.check(make_key(running.url, "llamacpp"), SECRET, timeout_s=PATIENCE)
+    finally:
+        running.stop()
+    assert (verdict.word, verdict.status) == ("invalid", 401)
 
 
 async def test_prompts_refused_with_the_key_as_without_leave_it_unknown() -> None:
-    running = _Blocked(b"")
+    refused = b'{"error":{"code":"ip_not_allowed","message":"no"}}'
+    running = _Blocked(http("403 Forbidden", refused, "Connection: close"))
     try:
         verdict = await checks.check(make_key(running.url, "llamacpp"), SECRET, timeout_s=PATIENCE)
     finally:
