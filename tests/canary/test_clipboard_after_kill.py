@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SECONDS = 8
 """Long enough for a busy machine to look at the clipboard in time."""
 
+LOOK = 2.0  # seconds until a tool that does not answer is asked again
 PATIENCE = 30.0
 OTHER = "a line of the person's own"
 READ = {"xclip": ("xclip", "-selection", "clipboard", "-out"), "xsel": ("xsel", "--clipboard", "--output")}
@@ -54,10 +55,13 @@ class Clipboard:
         self.tool = tool
         self.environ = {"DISPLAY": display, "PATH": str(folder), "HOME": str(folder)}
 
-    def read(self) -> str:
-        ran = subprocess.run(
-            READ[self.tool], env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
-        )
+    def read(self) -> str | None:
+        """Return the text, or None without an answer: xsel waits for good for an owner that ends while it is asked."""
+        out, no = subprocess.PIPE, subprocess.DEVNULL
+        try:
+            ran = subprocess.run(READ[self.tool], env=self.environ, stdout=out, stderr=no, check=False, timeout=LOOK)
+        except subprocess.TimeoutExpired:
+            return None
         return ran.stdout.decode()
 
     def write(self, text: str) -> None:
