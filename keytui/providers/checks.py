@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 from urllib.parse import urlsplit
 
 from keytui.model import Verdict
@@ -32,7 +32,6 @@ _LONGEST_NUMBER = 40  # digits; 4,300, which Python still reads, take as long as
 _KNOCK_SECONDS = 2.0  # an answered prompt waits so long for each request that its verdict takes
 _READ_AFTER_THE_KEY = frozenset({400, 404, 405, 406, 409, 411, 413, 415, 422, 500, 501})
 """What servers answer to a request that is none, once they have nothing against the key."""
-
 
 _UNSAID = "Whether it looks at the key is not known. Try a test prompt, or ask who runs it."
 
@@ -196,8 +195,7 @@ async def _knock(asked: _Asked, reply: Reply, found: Found, share: float) -> tup
         detail = "The server takes no prompts without a key, and did not say whether this one is right. Try it again."
         return reply, ("unknown", detail, found[2])
     said: mapping.Finding = ("valid", "") if kept.error is None else mapping.judge(kept.error, asked.host)
-    same = kept.error is not None and bare is not None and kept.error == bare.error
-    if same and said[0] not in ("invalid", "unknown"):
+    if kept.error is not None and kept.error == bare.error and said[0] not in ("invalid", "unknown"):
         detail = f"{asked.host} refuses prompts with this key as it does without one. Ask who runs it."
         return kept, ("unknown", detail, found[2])
     if _status(kept) == 401 and said[0] in ("invalid", "unknown"):
@@ -223,9 +221,9 @@ async def proves_key(opened: KeyClient, key: Key, secret: Secret, timeout_s: flo
     asked = _Asked(opened, provider, secret, address.netloc, 0)
     seconds = min(_KNOCK_SECONDS, timeout_s)
     bare = await _attempt(asked, probes.PROMPT_PATH, seconds, keyless=True, body={})
-    if bare is not None and _status(bare) == 401:
-        return True
     if _refuses(bare):
+        if _status(bare) == 401:
+            return True
         kept = await _attempt(asked, probes.PROMPT_PATH, seconds, body={})
         if kept is not None and not _refuses(kept):
             return True
@@ -233,8 +231,9 @@ async def proves_key(opened: KeyClient, key: Key, secret: Secret, timeout_s: flo
     return listed is not None and _status(listed) == 401
 
 
-def _refuses(bare: Reply | None) -> bool:
-    return bare is not None and _status(bare) in (401, 403)
+def _refuses(reply: Reply | None) -> TypeGuard[Reply]:
+    """Whether an answer came, and is that this caller may not."""
+    return reply is not None and _status(reply) in (401, 403)
 
 
 def _status(reply: Reply) -> int:

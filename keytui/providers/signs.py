@@ -56,21 +56,20 @@ _LIMIT_REACHED = re.compile(
     r"|\bspend(?:ing)? limit\b[^.]{0,40}\b(?:reached|exceeded|hit)\b"
 )
 
-# "ip" alone is intellectual property as well. Some name the address, in brackets or not.
+# "ip" alone is intellectual property as well. Some name the address behind it, in brackets or not.
 _THIS_IP = (
     r"(?:(?:^|[.:;,] |\b(?:your|this|from) )(?:client |source )?ip(?: address)?|\b(?:client|source) ip"
     r"|\bip address(?:es)?"
     r"|\bip(?=:? [(\['\"`]?(?:\d{1,3}\.\d|[\da-f]{1,4}:[\da-f:])))"
+    r":? (?:[(\['\"`]?[\da-f.:/]{3,45}[)\]'\"`]?,? )?"
 )
 _IP = re.compile(
-    _THIS_IP + r":? (?:[(\['\"`]?[\da-f.:/]{3,45}[)\]'\"`]?,? )?(?:is |has )?not (?:been )?"
+    _THIS_IP + r"(?:is |has )?not (?:been )?"
     r"(?:authorized|allowed|permitted|allowlisted|whitelisted|(?:on|in) [^.]{0,40}(?:allow|white)[ -]?list)"
     r"|\bip address restriction"
 )
 _IP_BLOCKED = re.compile(
-    r"\bunauthorized (?:source |client )?ip\b|"
-    + _THIS_IP
-    + r":? (?:[(\['\"`]?[\da-f.:/]{3,45}[)\]'\"`]?,? )?(?:is |was |has been )(?:blocked|denied|banned)"
+    r"\bunauthorized (?:source |client )?ip\b|" + _THIS_IP + r"(?:is |was |has been )(?:blocked|denied|banned)"
 )
 
 MONEY = (

@@ -155,7 +155,7 @@ async def test_answer_that_is_whole_stays_so_when_its_proof_is_stopped() -> None
     assert isinstance(parts[-1], prompts.Summary)
 
 
-async def test_answer_at_the_limit_proves_no_more() -> None:
+def test_answer_at_the_limit_proves_no_more() -> None:
     summary = prompts.Summary("m", 1, None, None, "length", None, limit=1_024, proven=False)
     assert "limit of 1,024 tokens" in summary.remark
     assert "looks at the key is not known" in summary.remark
